@@ -1,0 +1,120 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { FileFormatError, UsageError } from '../errors.js';
+import { ioError } from '../io/atomic.js';
+import type { Tensor } from '../tensor.js';
+import { columns, examples, integer, oneOf, type Io } from './common.js';
+import { checkConfig } from './config.js';
+import { datasetNames, openDataset, recipes, type DatasetName } from './datasets.js';
+
+interface EvalOptions {
+  model?: string;
+  dataset?: string;
+  dataDir?: string;
+  split: string;
+  batchSize: number;
+  best?: true;
+  threads?: number;
+  json?: true;
+}
+
+/** `myelin eval RUN`. */
+export function evalCommand(io: Io): Command {
+  return new Command('eval')
+    .description('Measure loss and accuracy of a trained model.')
+    .argument('<run>', 'directory of a run, a checkpoint, or a safetensors file of parameters')
+    .option('--model <name>', 'model that the parameters belong to (default: what the file says)')
+    .option('--dataset <name>', `data set: ${datasetNames.join(', ')} (default: what the file says)`)
+    .option('--data-dir <dir>', 'read the data set from local files instead of downloading it')
+    .option('--split <name>', 'test or train', 'test')
+    .option('--batch-size <n>', 'rows at a time', integer(1), 1000)
+    .option('--best', 'the best epoch of a run instead of the last')
+    .option('--threads <n>', 'compute threads (default: all that this process may use)', integer(1))
+    .option('--json', 'one JSON line instead of the table')
+    .addHelpText(
+      'after',
+      examples('myelin eval runs/mnist1d-mlp', 'myelin eval runs/mlp --best --data-dir ~/data/mnist --json', 'myelin eval weights.safetensors --model mlp'),
+    )
+    .action(async (run: string, options: EvalOptions) => evalRun(run, options, io));
+}
+
+async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void> {
+  const [{ evaluate }, { accuracy }, { crossEntropy }, registry, runtime, { formatShare, formatInteger }] = await Promise.all([
+    import('../train/evaluate.js'),
+    import('../train/metrics.js'),
+    import('../ops/loss.js'),
+    import('../models/registry.js'),
+    import('../runtime.js'),
+    import('../train/progress.js'),
+  ]);
+  const split = oneOf('split', options.split, ['test', 'train'] as const);
+  const path = await weightsFile(run, options.best === true);
+  const { config, parameters } = await readWeights(path);
+  const name = options.model ?? config?.model;
+  if (name === undefined) throw new UsageError(`${path} does not say which model it belongs to; add --model`);
+  const model = registry.createModel(oneOf('model', name, registry.modelNames));
+  const wanted = options.dataset ?? config?.dataset ?? registry.modelEntry(name).dataset;
+  const dataset: DatasetName = oneOf('dataset', wanted, datasetNames);
+  const features = registry.modelEntry(name).inputShape.reduce((a, b) => a * b, 1);
+  if (features !== recipes[dataset].features) {
+    throw new UsageError(`model ${name} takes ${features} numbers a row and ${dataset} has ${recipes[dataset].features}`);
+  }
+  if (options.threads !== undefined) runtime.setNumThreads(options.threads);
+  model.loadStateDict(parameters);
+  const dataDir = options.dataDir ?? config?.data_dir ?? undefined;
+  const loader = await openDataset(
+    dataset,
+    { split, batchSize: options.batchSize, ...(dataDir === undefined ? {} : { dataDir }) },
+    io,
+  );
+  const { rows, scores } = await evaluate(model, loader, { loss: (output, target) => crossEntropy(output, target), accuracy });
+  const { loss = NaN, accuracy: share = NaN } = scores;
+  if (options.json === true) {
+    const line = { event: 'eval', model: name, dataset, split, rows, loss, accuracy: share, file: path };
+    io.out.write(`${JSON.stringify(line)}\n`);
+  }
+  else {
+    io.out.write(
+      `${columns([
+        ['model', `${name} (${path})`],
+        ['data', `${dataset}, ${split}, ${formatInteger(rows)} rows`],
+        ['loss', loss.toPrecision(5)],
+        ['accuracy', formatShare(share)],
+      ])}\n`,
+    );
+  }
+}
+
+async function weightsFile(run: string, best: boolean): Promise<string> {
+  try {
+    const isDirectory = (await stat(run)).isDirectory();
+    if (isDirectory) return join(run, best ? 'best.safetensors' : 'checkpoint.safetensors');
+  } catch (error) {
+    throw ioError('myelin eval', 'read', run, error);
+  }
+  if (best) throw new UsageError('--best needs the directory of a run');
+  return run;
+}
+
+async function readWeights(path: string) {
+  const [{ readCheckpoint, isCheckpoint }, { loadFileWithMetadata }] = await Promise.all([
+    import('../train/checkpoint.js'),
+    import('../io/safetensors.js'),
+  ]);
+  if (await isCheckpoint(path)) {
+    const { model, extra } = await readCheckpoint(path);
+    const config = (extra as { config?: unknown } | undefined)?.config;
+    return { parameters: model, config: config === undefined ? undefined : checkConfig(config, path) };
+  }
+  const { tensors, metadata } = await loadFileWithMetadata(path);
+  const parameters: Record<string, Tensor> = Object.fromEntries(tensors);
+  if (metadata?.config === undefined) return { parameters, config: undefined };
+  let config: unknown;
+  try {
+    config = JSON.parse(metadata.config);
+  } catch {
+    throw new FileFormatError(`myelin: the configuration in ${path} is not JSON`, path);
+  }
+  return { parameters, config: config === null ? undefined : checkConfig(config, path) };
+}

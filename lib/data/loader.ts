@@ -1,0 +1,200 @@
+import { checkBoolean, checkInteger, show } from '../check.js';
+import { StateDictError, ValueError } from '../errors.js';
+import { randperm } from '../ops/random.js';
+import { defaultGenerator, Generator, type GeneratorState } from '../random.js';
+import { Dataset } from './dataset.js';
+import { Indices, Rows } from './rows.js';
+
+/** How a {@link DataLoader} makes batches. */
+export interface DataLoaderOptions {
+  /** Examples in a batch; default 1. */
+  readonly batchSize?: number;
+  /** A new random order each epoch; default false: as they stand in the data set. */
+  readonly shuffle?: boolean;
+  /** Where the order comes from; the default generator when left out. */
+  readonly generator?: Generator;
+  /** Leaves out a last batch that is smaller than the others; default false. */
+  readonly dropLast?: boolean;
+}
+
+/** Where a {@link DataLoader} stands; plain JSON. */
+export interface LoaderState {
+  /** Examples and examples a batch of the loader that this came from. */
+  readonly rows: number;
+  readonly batchSize: number;
+  /** The epoch under way, or null between epochs. */
+  readonly epoch: {
+    /** The generator before it drew the order; null when not shuffled. */
+    readonly generator: GeneratorState | null;
+    /** Batches that were given out. */
+    readonly position: number;
+  } | null;
+  /** The generator now; null when not shuffled. */
+  readonly generator: GeneratorState | null;
+}
+
+/**
+ * Gives the batches of a data set, once through for each `for … of` or `for await … of`. The order of an epoch is drawn when
+ * its loop starts, from the generator only, so that the same seed gives the same batches. With {@link state} and
+ * {@link loadState} a later process goes on with the very next batch.
+ *
+ * @example
+ * for (const [x, y] of new DataLoader(train, { batchSize: 100, shuffle: true })) { … }
+ */
+export class DataLoader<B> implements Iterable<B> {
+  readonly dataset: Dataset<B>;
+  readonly batchSize: number;
+  readonly shuffle: boolean;
+  readonly dropLast: boolean;
+  readonly generator: Generator;
+  /** The loop that was started last, until it ends. */
+  #epoch: Epoch<B> | null = null;
+  /** What {@link loadState} left for the next loop. */
+  #resume: LoaderState['epoch'] = null;
+
+  /** @throws {ValueError} when the data set is none or an option is out of its range. */
+  constructor(dataset: Dataset<B>, options: DataLoaderOptions = {}) {
+    const fn = 'DataLoader';
+    if (!(dataset instanceof Dataset)) throw new ValueError(`${fn}: expected a Dataset, got ${show(dataset)}`);
+    const { batchSize = 1, shuffle = false, generator = defaultGenerator, dropLast = false } = options;
+    if (!(generator instanceof Generator)) {
+      throw new ValueError(`${fn}: expected generator to be a Generator, got ${show(generator)}`);
+    }
+    this.dataset = dataset;
+    this.batchSize = checkInteger(fn, 'batchSize', batchSize, { min: 1 });
+    this.shuffle = checkBoolean(fn, 'shuffle', shuffle);
+    this.dropLast = checkBoolean(fn, 'dropLast', dropLast);
+    this.generator = generator;
+  }
+
+  /** Batches in an epoch. */
+  get length(): number {
+    const n = this.dataset.length / this.batchSize;
+    return this.dropLast ? Math.floor(n) : Math.ceil(n);
+  }
+
+  [Symbol.iterator](): IterableIterator<B> {
+    return this.#start();
+  }
+
+  /** Like the plain iterator, but waits for random orders and for batches that are promises without blocking the thread. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Awaited<B>, void, undefined> {
+    const epoch = this.#start();
+    if (this.dataset.rowsAs === 'array') await epoch.order?.load();
+    for (const batch of epoch) yield await batch;
+  }
+
+  /**
+   * Where this stands. Inside the loop the batch that was given last counts as done; after `break` the position stays until
+   * the next loop starts.
+   */
+  state(): LoaderState {
+    const epoch = this.#epoch ?? this.#resume;
+    return {
+      rows: this.dataset.length,
+      batchSize: this.batchSize,
+      epoch: epoch === null ? null : { generator: epoch.generator, position: epoch.position },
+      generator: this.shuffle ? this.generator.getState() : null,
+    };
+  }
+
+  /**
+   * Goes back to where {@link state} was taken: the generator is set, and the next loop, if an epoch was under way, gives
+   * that epoch's remaining batches.
+   *
+   * @throws {StateDictError} when the state is of a loader with other data, batches or order, or no state at all.
+   */
+  loadState(state: LoaderState): void {
+    const problem = this.#problem(state);
+    if (problem !== undefined) throw new StateDictError(`DataLoader.loadState: ${problem}`);
+    if (state.generator !== null) this.generator.setState(state.generator);
+    this.#epoch = null;
+    this.#resume = state.epoch === null ? null : { ...state.epoch };
+  }
+
+  #problem(state: unknown): string | undefined {
+    const { rows, batchSize, epoch, generator } = (state ?? {}) as Partial<LoaderState>;
+    if (rows !== this.dataset.length || batchSize !== this.batchSize) {
+      const wanted = `${this.dataset.length} rows in batches of ${this.batchSize}`;
+      return `expected the state of a loader of ${wanted}, got ${show(rows)} rows in batches of ${show(batchSize)}`;
+    }
+    const states = epoch === null ? [generator] : [generator, epoch?.generator];
+    if (!states.every((s) => (this.shuffle ? isGeneratorState(s) : s === null))) {
+      return `expected the state of a loader ${this.shuffle ? 'with' : 'without'} shuffle, got another`;
+    }
+    const position: unknown = epoch === null ? 0 : epoch?.position;
+    if (!Number.isInteger(position) || (position as number) < 0 || (position as number) > this.length) {
+      return `expected a position in [0, ${this.length}], got ${show(position)}`;
+    }
+    return undefined;
+  }
+
+  #start(): Epoch<B> {
+    const resume = this.#resume;
+    this.#resume = null;
+    let order: Indices | null = null;
+    let drawn: GeneratorState | null = null;
+    const n = this.dataset.length;
+    if (this.shuffle) {
+      let source = this.generator;
+      if (resume?.generator) {
+        // The order once more, without moving the generator, which drew it before the state was taken.
+        source = new Generator(0);
+        source.setState(resume.generator);
+      }
+      drawn = source.getState();
+      order = Indices.of(randperm(n, { generator: source }));
+    }
+    const rows = this.dropLast ? this.length * this.batchSize : n;
+    const epoch = new Epoch(this.dataset, order, drawn, rows, this.batchSize, resume?.position ?? 0, (ended) => {
+      if (this.#epoch === ended) this.#epoch = null;
+    });
+    this.#epoch = epoch;
+    return epoch;
+  }
+}
+
+/** One pass over a data set. */
+class Epoch<B> implements IterableIterator<B> {
+  constructor(
+    readonly dataset: Dataset<B>,
+    /** Row numbers in the order of this epoch; null when that is their own. */
+    readonly order: Indices | null,
+    readonly generator: GeneratorState | null,
+    /** Rows that are given out in all. */
+    readonly rows: number,
+    readonly batchSize: number,
+    public position: number,
+    readonly onEnd: (ended: Epoch<B>) => void,
+  ) {}
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<B, undefined> {
+    const start = this.position * this.batchSize;
+    if (start >= this.rows) {
+      this.onEnd(this);
+      this.order?.dispose();
+      return { done: true, value: undefined };
+    }
+    const end = Math.min(start + this.batchSize, this.rows);
+    const value = this.dataset.getBatch(
+      this.order === null ? Rows.range(start, end) : Rows.part(this.order, start, end),
+    );
+    this.position++;
+    return { done: false, value };
+  }
+
+  /** Called by `break`: the position stays known to the loader. */
+  return(): IteratorResult<B, undefined> {
+    this.order?.dispose();
+    return { done: true, value: undefined };
+  }
+}
+
+function isGeneratorState(value: unknown): value is GeneratorState {
+  const { seed, offset } = (value ?? {}) as Partial<GeneratorState>;
+  return Number.isSafeInteger(seed) && Number.isSafeInteger(offset) && seed! >= 0 && offset! >= 0;
+}

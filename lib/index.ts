@@ -1,0 +1,117 @@
+export { Tensor } from './tensor.js';
+export type { DType, TypedArray } from './dtype.js';
+export type { Shape } from './shape.js';
+export * from './errors.js';
+export { defaultGenerator, Generator, manualSeed, type GeneratorState } from './random.js';
+
+export { detectAnomaly, AnomalyError, enableGrad, isGradEnabled, noGrad, type Hook } from './autograd/graph.js';
+export { grad, type BackwardOptions, type GradOptions } from './autograd/backward.js';
+export { gradcheck, gradgradcheck, type Differentiable, type GradcheckOptions } from './autograd/gradcheck.js';
+export { keep, scope } from './autograd/scope.js';
+
+export {
+  arange,
+  empty,
+  eye,
+  fromTypedArray,
+  full,
+  linspace,
+  ones,
+  onesLike,
+  tensor,
+  where,
+  zeros,
+  zerosLike,
+  type NestedArray,
+  type TensorOptions,
+} from './ops/create.js';
+export {
+  bernoulli,
+  dropout,
+  rand,
+  randint,
+  randn,
+  randperm,
+  type DropoutOptions,
+  type RandomOptions,
+} from './ops/random.js';
+export {
+  add,
+  div,
+  eq,
+  ge,
+  gt,
+  le,
+  logicalAnd,
+  logicalOr,
+  lt,
+  maximum,
+  minimum,
+  mul,
+  ne,
+  pow,
+  sub,
+  type Operand,
+} from './ops/binary.js';
+export {
+  abs,
+  ceil,
+  clamp,
+  cos,
+  elu,
+  erf,
+  exp,
+  floor,
+  gelu,
+  leakyRelu,
+  log,
+  neg,
+  reciprocal,
+  relu,
+  round,
+  rsqrt,
+  sigmoid,
+  sign,
+  silu,
+  sin,
+  softplus,
+  sqrt,
+  square,
+  tanh,
+  type GeluOptions,
+} from './ops/unary.js';
+export { clone, contiguous, isfinite, logicalNot, to } from './ops/cast.js';
+export { all, amax, amin, any, argmax, argmin, countNonzero, mean, prod, sum, type Dims } from './ops/reduce.js';
+export {
+  cat,
+  expand,
+  flatten,
+  narrow,
+  permute,
+  reshape,
+  select,
+  slice,
+  squeeze,
+  stack,
+  t,
+  transpose,
+  unsqueeze,
+  view,
+} from './ops/views.js';
+export { linear, matmul } from './ops/matmul.js';
+export { logSoftmax, softmax } from './ops/softmax.js';
+export { crossEntropy, mseLoss, type CrossEntropyOptions, type Reduction } from './ops/loss.js';
+export { embedding, indexSelect, oneHot } from './ops/indexing.js';
+
+export {
+  emptyCache,
+  getNumThreads,
+  memory,
+  nativeInfo,
+  resetPeakMemory,
+  setMemoryLimit,
+  setNumThreads,
+  synchronize,
+  type MemoryStats,
+  type NativeInfo,
+} from './runtime.js';

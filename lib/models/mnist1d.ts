@@ -1,0 +1,45 @@
+import { Linear } from '../nn/linear.js';
+import { Module } from '../nn/module.js';
+import { relu } from '../ops/unary.js';
+import type { Tensor } from '../tensor.js';
+import type { ModelOptions } from './mlp.js';
+
+/** Points of an example of MNIST-1D. */
+const POINTS = 40;
+const CLASSES = 10;
+
+/** A linear classifier for MNIST-1D, 410 parameters: x (N, 40) to logits (N, 10). Greydanus & Kobak (2020). */
+export class Mnist1dLinear extends Module {
+  readonly linear: Linear;
+
+  constructor(options: ModelOptions = {}) {
+    super();
+    this.linear = new Linear(POINTS, CLASSES, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.linear.forward(x);
+  }
+}
+
+/**
+ * The perceptron of the MNIST-1D paper, with a skip over its second layer: h = relu(W₁x), h = h + relu(W₂h), logits = W₃h;
+ * 15,210 parameters with 100 hidden units. x (N, 40) to (N, 10). Greydanus & Kobak, "Scaling down deep learning" (2020).
+ */
+export class Mnist1dMLP extends Module {
+  readonly linear1: Linear;
+  readonly linear2: Linear;
+  readonly linear3: Linear;
+
+  constructor({ hidden = 100, ...options }: ModelOptions & { readonly hidden?: number } = {}) {
+    super();
+    this.linear1 = new Linear(POINTS, hidden, options);
+    this.linear2 = new Linear(hidden, hidden, options);
+    this.linear3 = new Linear(hidden, CLASSES, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    const h = relu(this.linear1.forward(x));
+    return this.linear3.forward(h.add(relu(this.linear2.forward(h))));
+  }
+}

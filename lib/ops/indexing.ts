@@ -1,0 +1,77 @@
+import { BOOL, INT32, isFloat } from '../dtype.js';
+import { DTypeError, ShapeError } from '../errors.js';
+import { checkInteger } from '../check.js';
+import { code as opcodeOf, emit } from '../native/stream.js';
+import type { Rule } from '../autograd/graph.js';
+import { formatShape, normalizeDim, type Shape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { checkFloat, checkTensor, passNs, record, result } from './apply.js';
+import { castCode } from './cast.js';
+import { transpose, viewAs } from './views.js';
+
+const INDEX_SELECT = opcodeOf('index_select');
+const INDEX_ADD = opcodeOf('index_add');
+const FILL = opcodeOf('fill');
+const ONE_HOT = opcodeOf('one_hot');
+
+function checkIndex(fn: string, index: Tensor): Tensor {
+  checkTensor(fn, 'index', index);
+  if (isFloat(index.code) || index.code === BOOL) {
+    throw new DTypeError(`${fn}: expected index of dtype int32, got ${index.dtype}`);
+  }
+  return castCode(index, INT32);
+}
+
+const selectRule: Rule = {
+  name: 'indexSelect',
+  backward: (dy, node) => [scatterRows(dy, node.saved(0), node.extra as Shape)],
+};
+
+const scatterRule: Rule = { name: 'indexSelect backward', backward: (g, node) => [rows(g, node.saved(0))] };
+
+function rows(x: Tensor, index: Tensor): Tensor {
+  const out = result([index.numel, ...x.shape.slice(1)], x.code);
+  emit(INDEX_SELECT, [x, index], [out], [], passNs(out.numel));
+  return record(selectRule, out, [x], [index], x.shape);
+}
+
+/** Zeros of `shape` with the rows of dy added at `index`. */
+function scatterRows(dy: Tensor, index: Tensor, shape: Shape): Tensor {
+  const out = result(shape, dy.code);
+  emit(FILL, [], [out], [0], passNs(out.numel));
+  emit(INDEX_ADD, [dy, index], [out], [], passNs(dy.numel));
+  return record(scatterRule, out, [dy], [index]);
+}
+
+/**
+ * The parts of x at `index` (int32, one dimension) along `dim`.
+ * @throws IndexOutOfRangeError from the read of the result when an index is outside the dimension
+ */
+export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+  const fn = 'indexSelect';
+  const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
+  if (x.ndim === 0) throw new ShapeError(`${fn}: expected at least 1 dimension, got a scalar`);
+  const at = checkIndex(fn, index);
+  if (at.ndim !== 1) throw new ShapeError(`${fn}: expected index of shape [n], got ${formatShape(at.shape)}`);
+  if (d === 0) return rows(x, at);
+  return transpose(rows(transpose(x, 0, d), at), 0, d);
+}
+
+/** Rows of weight (V, D) at `index` (any shape, int32): gives (…index, D). */
+export function embedding(index: Tensor, weight: Tensor): Tensor {
+  const fn = 'embedding';
+  checkFloat(fn, 'weight', weight);
+  if (weight.ndim !== 2) throw new ShapeError(`${fn}: expected weight of shape [V, D], got ${formatShape(weight.shape)}`);
+  const at = checkIndex(fn, index);
+  return viewAs(rows(weight, viewAs(at, [at.numel])), [...at.shape, weight.shape[1]!]);
+}
+
+/** 1 at the class of each index, else 0: index (…) of int32 gives (…, classes) of int32. */
+export function oneHot(index: Tensor, classes: number): Tensor {
+  const fn = 'oneHot';
+  const at = checkIndex(fn, index);
+  checkInteger(fn, 'classes', classes, { min: 1 });
+  const out = result([...at.shape, classes], INT32);
+  emit(ONE_HOT, [at], [out], [], passNs(out.numel));
+  return out;
+}

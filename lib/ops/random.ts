@@ -1,0 +1,114 @@
+import { checkDType, FLOAT32, FLOAT64, INT32, isFloat, BOOL } from '../dtype.js';
+import { DTypeError, ValueError } from '../errors.js';
+import { checkBoolean, checkInteger, checkNumber, checkShape, show } from '../check.js';
+import { code as opcodeOf, emit } from '../native/stream.js';
+import type { Rule } from '../autograd/graph.js';
+import { defaultGenerator, Generator } from '../random.js';
+import type { Shape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+import { checkFloat, passNs, record, result } from './apply.js';
+import { mul } from './binary.js';
+import { where, zerosLike, type TensorOptions } from './create.js';
+
+const UNIFORM = opcodeOf('uniform');
+const NORMAL = opcodeOf('normal');
+const RANDINT = opcodeOf('randint');
+const RANDPERM = opcodeOf('randperm');
+const BERNOULLI = opcodeOf('bernoulli');
+const DROPOUT = opcodeOf('dropout');
+
+/** Options of random tensors. */
+export interface RandomOptions extends TensorOptions {
+  /** Where the numbers come from; the default generator when left out. */
+  generator?: Generator | undefined;
+}
+
+/** Blocks that `n` elements take: float64 uses two words an element, everything else one. */
+const blocks = (n: number, code: number): number => Math.ceil(n / (code === FLOAT64 ? 2 : 4));
+
+/** The seed and offset for n elements, taken from the generator. */
+export function draw(fn: string, generator: Generator | undefined, n: number, code: number): number[] {
+  if (generator !== undefined && !(generator instanceof Generator)) {
+    throw new ValueError(`${fn}: expected generator to be a Generator, got ${show(generator)}`);
+  }
+  return (generator ?? defaultGenerator).take(blocks(n, code));
+}
+
+function random(fn: string, op: number, shape: Shape, options: RandomOptions, a: number, b: number): Tensor {
+  checkShape(fn, shape);
+  const code = options.dtype === undefined ? FLOAT32 : checkDType(fn, options.dtype);
+  if (!isFloat(code)) throw new DTypeError(`${fn}: expected dtype float32 or float64, got ${options.dtype!}`);
+  const out = result([...shape], code);
+  emit(op, [], [out], [...draw(fn, options.generator, out.numel, code), a, b], passNs(8 * out.numel));
+  if (options.requiresGrad === true) out.requiresGrad = true;
+  return out;
+}
+
+/** Uniform on [0, 1). float32 unless given. */
+export const rand = (shape: Shape, options: RandomOptions = {}): Tensor => random('rand', UNIFORM, shape, options, 0, 1);
+
+/** Standard normal. float32 unless given. */
+export const randn = (shape: Shape, options: RandomOptions = {}): Tensor => random('randn', NORMAL, shape, options, 0, 1);
+
+/** Integers from `low` to `high` − 1, each as likely. int32. */
+export function randint(low: number, high: number, shape: Shape, { generator }: { generator?: Generator } = {}): Tensor {
+  const fn = 'randint';
+  checkInteger(fn, 'low', low, { min: -(2 ** 31), max: 2 ** 31 - 1 });
+  checkInteger(fn, 'high', high, { min: low + 1, max: 2 ** 31 });
+  checkShape(fn, shape);
+  const out = result([...shape], INT32);
+  emit(RANDINT, [], [out], [...draw(fn, generator, out.numel, INT32), low, high], passNs(4 * out.numel));
+  return out;
+}
+
+/** A random order of 0 … n − 1. int32. */
+export function randperm(n: number, { generator }: { generator?: Generator | undefined } = {}): Tensor {
+  checkInteger('randperm', 'n', n, { min: 0, max: 2 ** 31 - 1 });
+  const out = result([n], INT32);
+  emit(RANDPERM, [], [out], draw('randperm', generator, n, INT32), passNs(20 * n));
+  return out;
+}
+
+/** true with probability `p`, of the given shape; bool. */
+export function bernoulli(p: number, shape: Shape, { generator }: { generator?: Generator } = {}): Tensor {
+  checkNumber('bernoulli', 'p', p, { min: 0, max: 1 });
+  checkShape('bernoulli', shape);
+  const out = result([...shape], BOOL);
+  emit(BERNOULLI, [], [out], [...draw('bernoulli', generator, out.numel, BOOL), p], passNs(4 * out.numel));
+  return out;
+}
+
+/** Fills x in place. @internal */
+export function fillRandom(fn: string, kind: 'uniform' | 'normal', x: Tensor, a: number, b: number, generator?: Generator): void {
+  if (!isFloat(x.code)) throw new DTypeError(`${fn}: expected float32 or float64, got ${x.dtype}`);
+  const seed = draw(fn, generator, x.numel, x.code);
+  emit(kind === 'uniform' ? UNIFORM : NORMAL, [], [x], [...seed, a, b], passNs(8 * x.numel));
+}
+
+const dropoutRule: Rule = {
+  name: 'dropout',
+  backward: (dy, node) => [where(node.saved(0), mul(dy, node.extra as number), 0)],
+};
+
+/** Options of {@link dropout}. */
+export interface DropoutOptions {
+  /** Probability of an element to become 0; default 0.5. */
+  p?: number;
+  /** false returns x as it is. Default true. */
+  training?: boolean;
+  generator?: Generator | undefined;
+}
+
+/** Sets elements to 0 with probability p and scales the rest by 1/(1 − p) (Srivastava et al., 2014). */
+export function dropout(x: Tensor, { p = 0.5, training = true, generator }: DropoutOptions = {}): Tensor {
+  const fn = 'dropout';
+  checkFloat(fn, 'input', x);
+  checkNumber(fn, 'p', p, { min: 0, max: 1 });
+  checkBoolean(fn, 'training', training);
+  if (!training || p === 0) return x;
+  if (p === 1) return mul(x, zerosLike(x));
+  const out = result(x.shape, x.code, x.numel);
+  const mask = result(x.shape, BOOL, x.numel);
+  emit(DROPOUT, [x], [out, mask], [...draw(fn, generator, x.numel, FLOAT32), p], passNs(4 * x.numel));
+  return record(dropoutRule, out, [x], [mask], 1 / (1 - p));
+}

@@ -1,0 +1,570 @@
+import { LeafNode, type Hook, type Node, isGradEnabled } from './autograd/graph.js';
+import { backward, checkGradient, type BackwardOptions } from './autograd/backward.js';
+import { checkInteger, checkNumber, show } from './check.js';
+import { dtypes, isFloat, itemSizes, typedArray, type DType, type TypedArray } from './dtype.js';
+import { AutogradError, DTypeError, ShapeError, ValueError } from './errors.js';
+import { free, Owner, type Storage } from './native/storage.js';
+import { code as opcodeOf, emit, emitBroadcast, readBytes, readBytesSync, readItem, readItemSync } from './native/stream.js';
+import { checkTensor, passNs } from './ops/apply.js';
+import * as binary from './ops/binary.js';
+import * as cast from './ops/cast.js';
+import type { NestedArray } from './ops/create.js';
+import { indexSelect } from './ops/indexing.js';
+import { matmul } from './ops/matmul.js';
+import { fillRandom } from './ops/random.js';
+import * as reduce from './ops/reduce.js';
+import { logSoftmax, softmax } from './ops/softmax.js';
+import * as unary from './ops/unary.js';
+import * as views from './ops/views.js';
+import type { Generator } from './random.js';
+import { broadcastShapes, contiguousStrides, formatShape, isContiguous, numelOf, sameShape, type Shape } from './shape.js';
+import { format } from './format.js';
+
+type Operand = binary.Operand;
+
+/**
+ * An array of numbers of one dtype in native memory. Operations return at once and run in order on their own thread; reading
+ * (`await t.data()`, `await t.item()`) waits for what was asked for.
+ */
+export class Tensor {
+  /** Whether the next gradient replaces what the buffer holds, and `.grad` reads as null. @internal */
+  gradientStale = false;
+  /** The buffer of `.grad`. @internal */
+  gradientOrNull: Tensor | null = null;
+  /** The step of the tape that made this. @internal */
+  gradFn: Node | null = null;
+  private leafNode: Node | null = null;
+  private wantsGrad = false;
+  private lazyStrides: readonly number[] | null;
+
+  /** @internal Tensors are made by functions such as `tensor`, `zeros` and `randn`. */
+  constructor(
+    /** @internal */ readonly storage: Storage,
+    /** Sizes of the dimensions, outermost first; [] for a scalar. */
+    readonly shape: Shape,
+    /** @internal Code of the dtype. */ readonly code: number,
+    /** @internal First element, counted in elements of the storage. */ readonly offset: number,
+    /** @internal null when contiguous. */ readonly stridesOrNull: readonly number[] | null,
+    /** Number of elements. */ readonly numel: number,
+  ) {
+    this.lazyStrides = stridesOrNull;
+  }
+
+  /** Element type. */
+  get dtype(): DType {
+    return dtypes[this.code]!;
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    return this.shape.length;
+  }
+
+  /** Distance between neighbours along each dimension, in elements. */
+  get strides(): readonly number[] {
+    return (this.lazyStrides ??= contiguousStrides(this.shape));
+  }
+
+  /** Whether elements stand row-major without gaps. */
+  get isContiguous(): boolean {
+    return this.stridesOrNull === null;
+  }
+
+  /** The size of one dimension. */
+  size(dim: number): number {
+    checkInteger('size', 'dim', dim, { min: -this.ndim, max: this.ndim - 1 });
+    return this.shape[dim < 0 ? dim + this.ndim : dim]!;
+  }
+
+  /** A tensor over the same memory; null strides mean contiguous. @internal */
+  asView(shape: Shape, strides: readonly number[] | null, offset = this.offset): Tensor {
+    const plain = strides === null || isContiguous(shape, strides);
+    return new Tensor(this.storage, shape, this.code, offset, plain ? null : strides, numelOf(shape));
+  }
+
+  // -------------------------------------------------------------------------------------------- autograd
+
+  /** Whether backward computes a gradient for this; true of every result computed from such a tensor. */
+  get requiresGrad(): boolean {
+    return this.wantsGrad || this.gradFn !== null;
+  }
+
+  set requiresGrad(value: boolean) {
+    if (typeof value !== 'boolean') throw new ValueError(`requiresGrad: expected true or false, got ${show(value)}`);
+    if (value && !isFloat(this.code)) {
+      throw new DTypeError(`requiresGrad: expected float32 or float64, got ${this.dtype}`);
+    }
+    if (!value && this.gradFn !== null) {
+      throw new AutogradError('requiresGrad: expected a leaf; use detach() to leave the graph');
+    }
+    this.wantsGrad = value;
+  }
+
+  /** Whether this was not computed by a recorded operation. */
+  get isLeaf(): boolean {
+    return this.gradFn === null;
+  }
+
+  /** What backward has added up for this leaf, or null. */
+  get grad(): Tensor | null {
+    return this.gradientStale ? null : this.gradientOrNull;
+  }
+
+  set grad(value: Tensor | null) {
+    this.gradientOrNull = value === null ? null : checkGradient(this, value);
+    this.gradientStale = false;
+  }
+
+  /** @internal */
+  setGradient(value: Tensor): void {
+    this.gradientOrNull = value;
+    this.gradientStale = false;
+  }
+
+  /** Where a gradient for this tensor goes. @internal */
+  node(): Node {
+    return this.gradFn ?? (this.leafNode ??= new LeafNode(this));
+  }
+
+  /**
+   * Computes the gradients of this with respect to every leaf it was computed from, and adds them to their `.grad`.
+   * @param gradient the gradient of this, of its shape; may be left out for one element
+   * @throws AutogradError when nothing requires a gradient or the graph was freed by an earlier backward
+   */
+  backward(gradient?: Tensor | null, options: BackwardOptions = {}): void {
+    backward([this], [gradient ?? null], options);
+  }
+
+  /** Calls `hook` with the gradient of this tensor whenever backward has it; what it returns takes its place. Returns a function that removes it. */
+  registerHook(hook: Hook): () => void {
+    if (typeof hook !== 'function') throw new ValueError(`registerHook: expected a function, got ${show(hook)}`);
+    if (!this.requiresGrad) throw new AutogradError('registerHook: expected a tensor that requires a gradient');
+    const node = this.node();
+    (node.hooks ??= []).push(hook);
+    return () => {
+      node.hooks = node.hooks?.filter((h) => h !== hook) ?? null;
+      if (node.hooks?.length === 0) node.hooks = null;
+    };
+  }
+
+  /** Keeps the gradient of a result in its `.grad`, as if it were a leaf. */
+  retainGrad(): void {
+    if (this.gradFn === null) return;
+    this.registerHook((gradient) => {
+      this.grad = this.grad === null ? gradient : binary.add(this.grad, gradient);
+    });
+  }
+
+  /** The same elements, outside the graph. */
+  detach(): Tensor {
+    checkTensor('detach', 'the tensor', this);
+    return new Tensor(this.storage, this.shape, this.code, this.offset, this.stridesOrNull, this.numel);
+  }
+
+  /** Sets {@link requiresGrad} and returns this. */
+  requiresGrad_(value = true): this {
+    this.requiresGrad = value;
+    return this;
+  }
+
+  // -------------------------------------------------------------------------------------------- reading
+
+  private packed(fn: string): Tensor {
+    checkTensor(fn, 'the tensor', this);
+    return this.stridesOrNull === null ? this : cast.contiguous(this.detach());
+  }
+
+  /** The elements in row-major order, as a fresh typed array (bool as 0 and 1). Waits without blocking the thread. */
+  async data(): Promise<TypedArray> {
+    const t = this.packed('data');
+    const size = itemSizes[t.code]!;
+    return typedArray(t.code, await readBytes(t.storage.id, t.offset * size, t.numel * size));
+  }
+
+  /** Like {@link data}, blocking the thread until the elements are there. */
+  dataSync(): TypedArray {
+    const t = this.packed('dataSync');
+    const size = itemSizes[t.code]!;
+    return typedArray(t.code, readBytesSync(t.storage.id, t.offset * size, t.numel * size));
+  }
+
+  private checkItem(fn: string): void {
+    checkTensor(fn, 'the tensor', this);
+    if (this.numel !== 1) throw new ShapeError(`${fn}: expected one element, got shape ${formatShape(this.shape)}`);
+  }
+
+  /** The value of a tensor of one element (bool as 0 and 1). Waits without blocking the thread. */
+  item(): Promise<number> {
+    try {
+      this.checkItem('item');
+      return readItem(this.storage.id, this.code, this.offset);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** Like {@link item}, blocking the thread until the value is there. */
+  itemSync(): number {
+    this.checkItem('itemSync');
+    return readItemSync(this.storage.id, this.code, this.offset);
+  }
+
+  /** The elements as nested arrays of numbers (bool as booleans); a scalar gives the bare value. */
+  async toArray(): Promise<NestedArray> {
+    const data = await this.data();
+    return nest(data, this.shape, this.dtype === 'bool');
+  }
+
+  // -------------------------------------------------------------------------------------------- lifetime
+
+  /** Whether the memory was given back. */
+  get disposed(): boolean {
+    return this.storage.owner === Owner.Freed;
+  }
+
+  /** Gives the memory back now, also for every view of it. Doing so twice does nothing. */
+  dispose(): void {
+    if (this.storage.saved > 0 && this.storage.owner !== Owner.Freed) {
+      // The graph still needs it: it goes when the last node is done with it, or with the graph.
+      if (this.storage.owner === Owner.Tape) return;
+    }
+    free(this.storage);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  // -------------------------------------------------------------------------------------------- in place
+
+  private checkWritable(fn: string): void {
+    checkTensor(fn, 'the tensor', this);
+    if (this.requiresGrad && isGradEnabled()) {
+      throw new AutogradError(`${fn}: a tensor that requires a gradient can only be changed in place within noGrad(() => …)`);
+    }
+  }
+
+  private wrote(): this {
+    this.storage.version++;
+    return this;
+  }
+
+  /** Overwrites this with `source`, which broadcasts to its shape and is converted to its dtype. */
+  copy_(source: Tensor): this {
+    this.checkWritable('copy_');
+    checkTensor('copy_', 'source', source);
+    if (!sameShape(broadcastShapes('copy_', this.shape, source.shape), this.shape)) {
+      throw new ShapeError(`copy_: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(source.shape)}`);
+    }
+    emitBroadcast(COPY, [source], this, passNs(this.numel), this.code);
+    return this.wrote();
+  }
+
+  /** Sets every element to `value`. */
+  fill_(value: number): this {
+    this.checkWritable('fill_');
+    if (typeof value !== 'number') throw new ValueError(`fill_: expected a number, got ${show(value)}`);
+    emit(FILL, [], [this], [value], passNs(this.numel));
+    return this.wrote();
+  }
+
+  /** Sets every element to 0. */
+  zero_(): this {
+    return this.fill_(0);
+  }
+
+  /** Fills with uniform numbers on [low, high). */
+  uniform_(low = 0, high = 1, generator?: Generator): this {
+    this.checkWritable('uniform_');
+    checkNumber('uniform_', 'low', low);
+    checkNumber('uniform_', 'high', high, { min: low });
+    fillRandom('uniform_', 'uniform', this, low, high, generator);
+    return this.wrote();
+  }
+
+  /** Fills with normal numbers. */
+  normal_(mean = 0, std = 1, generator?: Generator): this {
+    this.checkWritable('normal_');
+    checkNumber('normal_', 'mean', mean);
+    checkNumber('normal_', 'std', std, { min: 0 });
+    fillRandom('normal_', 'normal', this, mean, std, generator);
+    return this.wrote();
+  }
+
+  private update(fn: string, op: number, other: Operand): this {
+    this.checkWritable(fn);
+    let operand = binary.checkOperand(fn, 'the operand', other);
+    if (typeof operand !== 'number') {
+      if (!sameShape(broadcastShapes(fn, this.shape, operand.shape), this.shape)) {
+        throw new ShapeError(`${fn}: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(operand.shape)}`);
+      }
+      if (!isFloat(this.code) && isFloat(operand.code)) {
+        throw new DTypeError(`${fn}: a ${operand.dtype} result does not fit a tensor of ${this.dtype}`);
+      }
+      operand = cast.castCode(operand.detach(), this.code);
+    } else if (!isFloat(this.code) && !Number.isInteger(operand)) {
+      throw new DTypeError(`${fn}: ${show(operand)} does not fit a tensor of ${this.dtype}`);
+    }
+    emitBroadcast(op, [this, operand], this, passNs(this.numel), this.code);
+    return this.wrote();
+  }
+
+  /** this += other, in place. */
+  add_(other: Operand): this {
+    return this.update('add_', ADD, other);
+  }
+
+  /** this −= other, in place. */
+  sub_(other: Operand): this {
+    return this.update('sub_', SUB, other);
+  }
+
+  /** this ·= other, in place. */
+  mul_(other: Operand): this {
+    return this.update('mul_', MUL, other);
+  }
+
+  /** this /= other, in place; float32 and float64 only. */
+  div_(other: Operand): this {
+    if (!isFloat(this.code)) throw new DTypeError(`div_: expected float32 or float64, got ${this.dtype}`);
+    return this.update('div_', DIV, other);
+  }
+
+  // -------------------------------------------------------------------------------------------- operations
+  // Each is the function of the same name with this as its first argument.
+
+  add(other: Operand): Tensor {
+    return binary.add(this, other);
+  }
+  sub(other: Operand): Tensor {
+    return binary.sub(this, other);
+  }
+  mul(other: Operand): Tensor {
+    return binary.mul(this, other);
+  }
+  div(other: Operand): Tensor {
+    return binary.div(this, other);
+  }
+  pow(other: Operand): Tensor {
+    return binary.pow(this, other);
+  }
+  maximum(other: Operand): Tensor {
+    return binary.maximum(this, other);
+  }
+  minimum(other: Operand): Tensor {
+    return binary.minimum(this, other);
+  }
+  eq(other: Operand): Tensor {
+    return binary.eq(this, other);
+  }
+  ne(other: Operand): Tensor {
+    return binary.ne(this, other);
+  }
+  lt(other: Operand): Tensor {
+    return binary.lt(this, other);
+  }
+  le(other: Operand): Tensor {
+    return binary.le(this, other);
+  }
+  gt(other: Operand): Tensor {
+    return binary.gt(this, other);
+  }
+  ge(other: Operand): Tensor {
+    return binary.ge(this, other);
+  }
+  logicalAnd(other: Tensor): Tensor {
+    return binary.logicalAnd(this, other);
+  }
+  logicalOr(other: Tensor): Tensor {
+    return binary.logicalOr(this, other);
+  }
+  logicalNot(): Tensor {
+    return cast.logicalNot(this);
+  }
+  isfinite(): Tensor {
+    return cast.isfinite(this);
+  }
+  neg(): Tensor {
+    return unary.neg(this);
+  }
+  abs(): Tensor {
+    return unary.abs(this);
+  }
+  sign(): Tensor {
+    return unary.sign(this);
+  }
+  floor(): Tensor {
+    return unary.floor(this);
+  }
+  ceil(): Tensor {
+    return unary.ceil(this);
+  }
+  round(): Tensor {
+    return unary.round(this);
+  }
+  exp(): Tensor {
+    return unary.exp(this);
+  }
+  log(): Tensor {
+    return unary.log(this);
+  }
+  sqrt(): Tensor {
+    return unary.sqrt(this);
+  }
+  rsqrt(): Tensor {
+    return unary.rsqrt(this);
+  }
+  reciprocal(): Tensor {
+    return unary.reciprocal(this);
+  }
+  square(): Tensor {
+    return unary.square(this);
+  }
+  sin(): Tensor {
+    return unary.sin(this);
+  }
+  cos(): Tensor {
+    return unary.cos(this);
+  }
+  erf(): Tensor {
+    return unary.erf(this);
+  }
+  tanh(): Tensor {
+    return unary.tanh(this);
+  }
+  sigmoid(): Tensor {
+    return unary.sigmoid(this);
+  }
+  relu(): Tensor {
+    return unary.relu(this);
+  }
+  clamp(min?: number, max?: number): Tensor {
+    return unary.clamp(this, min, max);
+  }
+  sum(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.sum(this, dim, keepdim);
+  }
+  mean(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.mean(this, dim, keepdim);
+  }
+  prod(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.prod(this, dim, keepdim);
+  }
+  amax(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.amax(this, dim, keepdim);
+  }
+  amin(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.amin(this, dim, keepdim);
+  }
+  /** The largest of all elements. */
+  max(): Tensor {
+    return reduce.amax(this);
+  }
+  /** The smallest of all elements. */
+  min(): Tensor {
+    return reduce.amin(this);
+  }
+  argmax(dim?: number, keepdim?: boolean): Tensor {
+    return reduce.argmax(this, dim, keepdim);
+  }
+  argmin(dim?: number, keepdim?: boolean): Tensor {
+    return reduce.argmin(this, dim, keepdim);
+  }
+  any(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.any(this, dim, keepdim);
+  }
+  all(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.all(this, dim, keepdim);
+  }
+  countNonzero(dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return reduce.countNonzero(this, dim, keepdim);
+  }
+  matmul(other: Tensor): Tensor {
+    return matmul(this, other);
+  }
+  softmax(dim: number): Tensor {
+    return softmax(this, dim);
+  }
+  logSoftmax(dim: number): Tensor {
+    return logSoftmax(this, dim);
+  }
+  indexSelect(dim: number, index: Tensor): Tensor {
+    return indexSelect(this, dim, index);
+  }
+  reshape(shape: Shape): Tensor {
+    return views.reshape(this, shape);
+  }
+  view(shape: Shape): Tensor {
+    return views.view(this, shape);
+  }
+  flatten(start?: number, end?: number): Tensor {
+    return views.flatten(this, start, end);
+  }
+  transpose(dim0: number, dim1: number): Tensor {
+    return views.transpose(this, dim0, dim1);
+  }
+  permute(dims: readonly number[]): Tensor {
+    return views.permute(this, dims);
+  }
+  t(): Tensor {
+    return views.t(this);
+  }
+  squeeze(dim?: number | readonly number[]): Tensor {
+    return views.squeeze(this, dim);
+  }
+  unsqueeze(dim: number): Tensor {
+    return views.unsqueeze(this, dim);
+  }
+  expand(shape: Shape): Tensor {
+    return views.expand(this, shape);
+  }
+  slice(dim: number, start?: number, end?: number, step?: number): Tensor {
+    return views.slice(this, dim, start, end, step);
+  }
+  narrow(dim: number, start: number, length: number): Tensor {
+    return views.narrow(this, dim, start, length);
+  }
+  select(dim: number, index: number): Tensor {
+    return views.select(this, dim, index);
+  }
+  contiguous(): Tensor {
+    return cast.contiguous(this);
+  }
+  clone(): Tensor {
+    return cast.clone(this);
+  }
+  to(dtype: DType): Tensor {
+    return cast.to(this, dtype);
+  }
+
+  /** Shape and dtype: reading values would have to wait. */
+  toString(): string {
+    return `Tensor(${formatShape(this.shape)}, ${this.dtype})`;
+  }
+
+  /** What `console.log` shows: values (waiting for them), shape and dtype. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    if (this.disposed) return `${this.toString()} (disposed)`;
+    return format(this);
+  }
+}
+
+const COPY = opcodeOf('copy');
+const FILL = opcodeOf('fill');
+const ADD = opcodeOf('add');
+const SUB = opcodeOf('sub');
+const MUL = opcodeOf('mul');
+const DIV = opcodeOf('div');
+
+function nest(data: TypedArray, shape: Shape, bool: boolean): NestedArray {
+  let at = 0;
+  const level = (depth: number): NestedArray => {
+    if (depth === shape.length) {
+      const value = data[at++]!;
+      return bool ? value !== 0 : value;
+    }
+    return Array.from({ length: shape[depth]! }, () => level(depth + 1));
+  };
+  return level(0);
+}
+

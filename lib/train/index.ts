@@ -1,0 +1,28 @@
+export { Trainer, type TrainerOptions } from './trainer.js';
+export type { FitOptions } from './fit.js';
+export { evaluate, type Evaluation } from './evaluate.js';
+export { accuracy, meanAbsoluteError, type Metric } from './metrics.js';
+export { progress, type ProgressOptions } from './progress.js';
+export {
+  isCheckpoint,
+  loadCheckpoint,
+  readCheckpoint,
+  saveCheckpoint,
+  type CheckpointContents,
+  type CheckpointParts,
+} from './checkpoint.js';
+export { BestTracker, type BestState, type EarlyStoppingOptions } from './early_stopping.js';
+export { renderReport, type ReportOptions } from './report.js';
+export type { EpochRecord } from './record.js';
+export type {
+  Batch,
+  BatchSource,
+  Callback,
+  FitResult,
+  FitStatus,
+  OptimizerLike,
+  Progress,
+  SchedulerLike,
+  Stateful,
+  TrainableModel,
+} from './types.js';

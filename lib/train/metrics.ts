@@ -1,0 +1,26 @@
+import { ShapeError } from '../errors.js';
+import type { Tensor } from '../tensor.js';
+
+/**
+ * A figure of merit: from a batch's outputs and targets to a tensor of one element, its mean over the batch's rows. The
+ * trainer weights batches by their rows and reads the values without stalling the stream.
+ */
+export type Metric = (output: Tensor, target: Tensor) => Tensor;
+
+/**
+ * The share of rows whose largest output is the target's class.
+ * @param output - scores, (N, C).
+ * @param target - classes, int32 (N).
+ * @returns a float32 scalar in [0, 1].
+ */
+export const accuracy: Metric = (output, target) => {
+  if (output.ndim !== 2 || target.ndim !== 1 || output.shape[0] !== target.shape[0]) {
+    throw new ShapeError(
+      `accuracy: expected output of shape [N, C] and target of shape [N], got [${output.shape.join(', ')}] and [${target.shape.join(', ')}]`,
+    );
+  }
+  return output.argmax(1).eq(target).to('float32').mean();
+};
+
+/** Mean of |output − target| over all elements; both of one shape. */
+export const meanAbsoluteError: Metric = (output, target) => output.sub(target).abs().mean();

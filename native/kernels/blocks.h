@@ -1,0 +1,111 @@
+// Strided views as blocks of consecutive elements (row-major order): kernels that stream over whole tensors work on
+// plain arrays, and a view with gaps goes through a small buffer.
+#pragma once
+#include <string.h>
+
+#include "call.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+// Elements that a kernel moves through a buffer at a time when a view has gaps.
+inline constexpr int64_t kBlock = 512;
+// Elements per parallel chunk of a streaming kernel; totals up to this run on the calling thread.
+inline constexpr int64_t kChunk = 16384;
+
+inline bool is_float(DType dtype) { return dtype == kFloat32 || dtype == kFloat64; }
+
+inline int64_t item_size(DType dtype) {
+  return dtype == kFloat64 ? 8 : dtype == kFloat32 || dtype == kInt32 ? 4 : 1;
+}
+
+inline bool absent(const View& v) { return v.ndim < 0; }
+
+inline bool same_shape(const View& a, const View& b) {
+  if (a.ndim != b.ndim) return false;
+  for (int d = 0; d < a.ndim; ++d) {
+    if (a.shape[d] != b.shape[d]) return false;
+  }
+  return true;
+}
+
+// Same shape and dtype.
+inline bool alike(const View& a, const View& b) { return a.dtype == b.dtype && same_shape(a, b); }
+
+// run(offset, stride, count) for the runs along the last dimension that make up elements [begin, begin + count).
+template <class F>
+inline void for_runs(const View& v, int64_t begin, int64_t count, const F& run) {
+  if (count <= 0) return;
+  if (v.ndim == 0) {
+    run(int64_t{0}, int64_t{0}, count);
+    return;
+  }
+  int64_t index[kMaxDims];
+  int64_t offset = 0;
+  int64_t rest = begin;
+  for (int d = v.ndim - 1; d >= 0; --d) {
+    index[d] = rest % v.shape[d];
+    rest /= v.shape[d];
+    offset += index[d] * v.strides[d];
+  }
+  const int last = v.ndim - 1;
+  while (true) {
+    const int64_t left = v.shape[last] - index[last];
+    const int64_t n = left < count ? left : count;
+    run(offset, v.strides[last], n);
+    count -= n;
+    if (count == 0) return;
+    offset -= index[last] * v.strides[last];
+    index[last] = 0;
+    for (int d = last - 1; d >= 0; --d) {
+      offset += v.strides[d];
+      if (++index[d] < v.shape[d]) break;
+      offset -= index[d] * v.strides[d];
+      index[d] = 0;
+    }
+  }
+}
+
+// Elements [begin, begin + count) as an array: the view's own memory, or copied to `buffer` (room for count).
+template <class T>
+inline const T* read_block(const View& v, int64_t begin, int64_t count, T* buffer) {
+  const T* data = static_cast<const T*>(v.data);
+  if (v.contiguous) return data + begin;
+  T* to = buffer;
+  for_runs(v, begin, count, [&](int64_t offset, int64_t stride, int64_t n) {
+    const T* from = data + offset;
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i * stride];
+    to += n;
+  });
+  return buffer;
+}
+
+// Where to write elements from `begin` on: the view's own memory or `buffer`; close_block then puts them in place.
+template <class T>
+inline T* open_block(const View& v, int64_t begin, T* buffer) {
+  return v.contiguous ? static_cast<T*>(v.data) + begin : buffer;
+}
+
+template <class T>
+inline void close_block(const View& v, int64_t begin, int64_t count, const T* block) {
+  if (v.contiguous) return;
+  T* data = static_cast<T*>(v.data);
+  for_runs(v, begin, count, [&](int64_t offset, int64_t stride, int64_t n) {
+    T* to = data + offset;
+    for (int64_t i = 0; i < n; ++i) to[i * stride] = block[i];
+    block += n;
+  });
+}
+
+// body(begin, end) over [0, n) in chunks of kChunk; inline when there is only one.
+template <class F>
+inline void for_chunks(const Pool& pool, int64_t n, const F& body) {
+  if (n <= kChunk) {
+    if (n > 0) body(int64_t{0}, n);
+    return;
+  }
+  parallel_for(pool, n, kChunk, [&](int64_t begin, int64_t end, int) { body(begin, end); });
+}
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin

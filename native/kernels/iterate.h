@@ -1,0 +1,441 @@
+// Strided iteration for kernels that compute each output element from the elements at the same place of their inputs.
+// A kernel gives one function that computes a row of adjacent elements; the engine here coalesces dimensions, brings
+// operands that are not adjacent into small buffers, and splits the work over the pool.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../simd/simd.h"
+#include "call.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+inline constexpr int kMaxOperands = 4;              // the output, then up to three inputs
+inline constexpr int64_t kBlock = 512;              // elements of one buffer
+inline constexpr int64_t kTileRows = 16;            // kTileRows * kTileColumns = kBlock
+inline constexpr int64_t kTileColumns = 32;
+inline constexpr int64_t kShortRow = 12;            // shorter rows are brought together in buffers
+inline constexpr int64_t kStreamBytes = 16 << 20;   // outputs above this bypass the caches
+inline constexpr int64_t kGrain = 32768;            // elements of a chunk for the pool when an element costs one load or so
+
+// Bytes of one element; 0 for a value that is no dtype.
+inline int64_t item_size(DType dtype) {
+  switch (dtype) {
+    case kFloat32:
+    case kInt32:
+      return 4;
+    case kFloat64:
+      return 8;
+    case kUint8:
+    case kBool:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+// Computes out[0 … n) from the inputs' elements 0 … n-1, all adjacent; when bit k of `scalars` is set, in[k] is one
+// element that stands for all n. `out` may be the same memory as an input.
+using RowFn = void (*)(const void* functor, int64_t n, char* out, const char* const* in, uint32_t scalars);
+
+struct RowOp {
+  RowFn row;
+  const void* functor;
+  int64_t grain;          // elements of a chunk for the pool
+  bool one_scalar;        // row takes one element for one of its inputs, at most two
+};
+
+// True when x can be read at every index of out: same shape, or one element.
+inline bool same_shape(const View& x, const View& out) {
+  if (x.ndim != out.ndim) return false;
+  for (int d = 0; d < out.ndim; d++)
+    if (x.shape[d] != out.shape[d]) return false;
+  return true;
+}
+inline bool broadcasts_to(const View& x, const View& out) {
+  return x.ndim >= 0 && ((x.ndim == 0 && x.numel == 1) || same_shape(x, out));
+}
+
+// The loop nest over all operands: dimensions of size 1 dropped, ordered by the output's strides, merged where every
+// operand allows. Strides are in bytes; operand 0 is the output.
+struct Nest {
+  int ndim = 0;
+  int operands = 0;
+  int64_t numel = 1;
+  int64_t shape[kMaxDims];
+  int64_t stride[kMaxOperands][kMaxDims];
+  int64_t size[kMaxOperands];
+  char* data[kMaxOperands];
+  bool linear[kMaxOperands] = {};  // element i of the nest is at data + i * size
+  bool scalar[kMaxOperands] = {};  // every element is the same one
+
+  Nest(const View& out, const View* const* in, int inputs) {
+    operands = inputs + 1;
+    for (int k = 0; k < operands; k++) {
+      const View& v = k == 0 ? out : *in[k - 1];
+      data[k] = static_cast<char*>(v.data);
+      size[k] = item_size(v.dtype);
+    }
+    numel = out.numel;
+    for (int d = 0; d < out.ndim; d++) {
+      if (out.shape[d] == 1) continue;
+      int at = ndim;
+      while (at > 0 && stride[0][at - 1] < out.strides[d] * size[0]) {
+        shape[at] = shape[at - 1];
+        for (int k = 0; k < operands; k++) stride[k][at] = stride[k][at - 1];
+        at--;
+      }
+      shape[at] = out.shape[d];
+      for (int k = 0; k < operands; k++) {
+        const View& v = k == 0 ? out : *in[k - 1];
+        stride[k][at] = v.ndim == 0 ? 0 : v.strides[d] * size[k];
+      }
+      ndim++;
+    }
+    merge();
+    for (int k = 0; k < operands; k++) classify(k);
+  }
+
+ private:
+  void merge() {
+    int last = 0;
+    for (int d = 1; d < ndim; d++) {
+      bool joined = true;
+      for (int k = 0; k < operands; k++) joined = joined && stride[k][last] == shape[d] * stride[k][d];
+      if (joined) {
+        shape[last] *= shape[d];
+      } else {
+        shape[++last] = shape[d];
+      }
+      for (int k = 0; k < operands; k++) stride[k][last] = stride[k][d];
+    }
+    if (ndim > 0) ndim = last + 1;
+  }
+
+  void classify(int k) {
+    linear[k] = scalar[k] = true;
+    int64_t expected = size[k];
+    for (int d = ndim - 1; d >= 0; d--) {
+      if (stride[k][d] != expected) linear[k] = false;
+      if (stride[k][d] != 0) scalar[k] = false;
+      expected *= shape[d];
+    }
+    if (linear[k]) scalar[k] = false;
+  }
+};
+
+// A place in a nest, in row-major order.
+struct Cursor {
+  int64_t index[kMaxDims];
+  int64_t offset[kMaxOperands];
+
+  Cursor(const Nest& nest, int64_t linear) {
+    for (int k = 0; k < nest.operands; k++) offset[k] = 0;
+    for (int d = nest.ndim - 1; d >= 0; d--) {
+      index[d] = linear % nest.shape[d];
+      linear /= nest.shape[d];
+      for (int k = 0; k < nest.operands; k++) offset[k] += index[d] * nest.stride[k][d];
+    }
+  }
+
+  // Elements left in the innermost row.
+  int64_t row_left(const Nest& nest) const { return nest.shape[nest.ndim - 1] - index[nest.ndim - 1]; }
+
+  // Steps n elements ahead, n at most row_left().
+  void advance(const Nest& nest, int64_t n) {
+    int d = nest.ndim - 1;
+    index[d] += n;
+    for (int k = 0; k < nest.operands; k++) offset[k] += n * nest.stride[k][d];
+    while (d > 0 && index[d] == nest.shape[d]) {
+      index[d] = 0;
+      index[d - 1]++;
+      for (int k = 0; k < nest.operands; k++)
+        offset[k] += nest.stride[k][d - 1] - nest.shape[d] * nest.stride[k][d];
+      d--;
+    }
+  }
+};
+
+// Integers that may alias any type: elements are moved as bits.
+typedef uint32_t __attribute__((may_alias)) Bits32;
+typedef uint64_t __attribute__((may_alias)) Bits64;
+
+template <class B>
+inline void move_strided(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    *reinterpret_cast<B*>(to + i * to_stride) = *reinterpret_cast<const B*>(from + i * from_stride);
+}
+
+// Moves n elements; strides in bytes. Memory does not overlap.
+inline void move_elements(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n, int64_t size) {
+  if (to_stride == size && from_stride == size && n * size > 64) {
+    memcpy(to, from, static_cast<size_t>(n * size));
+  } else if (size == 4) {
+    if (to_stride == 4 && from_stride == 0) {
+      const Bits32 value = *reinterpret_cast<const Bits32*>(from);
+      for (int64_t i = 0; i < n; i++) reinterpret_cast<Bits32*>(to)[i] = value;
+    } else {
+      move_strided<Bits32>(to, to_stride, from, from_stride, n);
+    }
+  } else if (size == 8) {
+    move_strided<Bits64>(to, to_stride, from, from_stride, n);
+  } else if (to_stride == 1 && from_stride == 0) {
+    memset(to, *from, static_cast<size_t>(n));
+  } else {
+    move_strided<unsigned char>(to, to_stride, from, from_stride, n);
+  }
+}
+
+// Copies bytes past the caches; `to` is 64-byte aligned. Not ordered before stream_fence().
+inline void stream_bytes(char* to, const char* from, int64_t bytes) {
+  constexpr int64_t step = sizeof(float) * Vec<float>::N;
+  int64_t i = 0;
+  for (; i + step <= bytes; i += step)
+    stream(reinterpret_cast<float*>(to + i), load(reinterpret_cast<const float*>(from + i)));
+  if (i < bytes) memcpy(to + i, from + i, static_cast<size_t>(bytes - i));
+}
+
+// Runs one RowOp over a nest.
+class Engine {
+ public:
+  Engine(const Nest& nest, const RowOp& op) : nest_(nest), op_(op) {
+    for (int k = 1; k < nest.operands; k++) scalars_ |= nest.scalar[k] ? 1u << (k - 1) : 0;
+    if (!taken(scalars_)) scalars_ = 0;
+    linear_ = true;
+    for (int k = 0; k < nest.operands; k++) linear_ = linear_ && direct(k);
+    if (!linear_) {
+      if (!choose_rows()) choose_tiles();
+    }
+    if (nest.linear[0] && nest.numel * nest.size[0] > kStreamBytes && reinterpret_cast<uintptr_t>(nest.data[0]) % 64 == 0) {
+      streams_ = true;
+      for (int k = 1; k < nest.operands; k++) streams_ = streams_ && nest.data[k] != nest.data[0];
+    }
+  }
+
+  void run(const Pool& pool) const {
+    const int64_t units = tiled() ? tiles() : nest_.numel;
+    int64_t grain = tiled() ? op_.grain / kBlock : op_.grain;
+    if (grain < 1) grain = 1;
+    if (units <= grain) {
+      run_range(0, units);
+    } else {
+      parallel_for(pool, units, grain, [this](int64_t begin, int64_t end, int) { run_range(begin, end); });
+    }
+  }
+
+ private:
+  const Nest& nest_;
+  const RowOp& op_;
+  uint32_t scalars_ = 0;       // of the whole nest
+  uint32_t row_scalars_ = 0;   // of one row, in row mode
+  int tile_dim_ = -1;          // the other dimension of tiles; the innermost is the first
+  bool linear_ = false;        // every operand is adjacent over the whole nest, or the scalar that row takes
+  bool rows_ = false;
+  bool streams_ = false;
+
+  bool taken(uint32_t scalars) const { return scalars == 0 || (op_.one_scalar && scalars != 3); }
+  bool tiled() const { return tile_dim_ >= 0; }
+  bool is_scalar(int k) const { return k > 0 && (scalars_ >> (k - 1) & 1); }
+  bool direct(int k) const { return nest_.linear[k] || is_scalar(k); }
+
+  // Whole rows can be computed in place when every operand is adjacent or constant along them.
+  bool choose_rows() {
+    const int d = nest_.ndim - 1;
+    if (nest_.shape[d] < kShortRow || nest_.stride[0][d] != nest_.size[0]) return false;
+    for (int k = 1; k < nest_.operands; k++) {
+      if (nest_.stride[k][d] == 0) row_scalars_ |= 1u << (k - 1);
+      else if (nest_.stride[k][d] != nest_.size[k]) return false;
+    }
+    rows_ = taken(row_scalars_);
+    return rows_;
+  }
+
+  // Tiles when some operand is far closer together along another dimension than along the innermost.
+  void choose_tiles() {
+    const int inner = nest_.ndim - 1;
+    if (nest_.shape[inner] < 4) return;
+    for (int k = 0; k < nest_.operands; k++) {
+      if (nest_.stride[k][inner] <= nest_.size[k]) continue;
+      int best = inner;
+      for (int d = 0; d < inner; d++)
+        if (nest_.stride[k][d] != 0 && nest_.stride[k][d] < nest_.stride[k][best]) best = d;
+      if (best != inner && nest_.shape[best] >= 4) {
+        tile_dim_ = best;
+        return;
+      }
+    }
+  }
+
+  void run_range(int64_t begin, int64_t end) const {
+    if (tiled()) {
+      run_tiles(begin, end);
+    } else if (rows_) {
+      run_rows(begin, end);
+    } else if (linear_ && !streams_) {
+      const char* in[kMaxOperands];
+      for (int k = 1; k < nest_.operands; k++)
+        in[k - 1] = is_scalar(k) ? nest_.data[k] : nest_.data[k] + begin * nest_.size[k];
+      op_.row(op_.functor, end - begin, nest_.data[0] + begin * nest_.size[0], in, scalars_);
+    } else {
+      run_blocks(begin, end);
+    }
+    if (streams_) stream_fence();
+  }
+
+  void run_rows(int64_t begin, int64_t end) const {
+    Cursor at(nest_, begin);
+    while (begin < end) {
+      const int64_t left = at.row_left(nest_);
+      const int64_t n = left < end - begin ? left : end - begin;
+      const char* in[kMaxOperands];
+      for (int k = 1; k < nest_.operands; k++) in[k - 1] = nest_.data[k] + at.offset[k];
+      op_.row(op_.functor, n, nest_.data[0] + at.offset[0], in, row_scalars_);
+      at.advance(nest_, n);
+      begin += n;
+    }
+  }
+
+  // Blocks of adjacent elements of the nest; what is not adjacent in memory goes through a buffer.
+  void run_blocks(int64_t begin, int64_t end) const {
+    alignas(64) char buffer[kMaxOperands][kBlock * 8];
+    const bool buffered_out = !nest_.linear[0];
+    bool walks = buffered_out;
+    for (int k = 1; k < nest_.operands; k++) {
+      if (direct(k)) continue;
+      if (nest_.scalar[k]) move_elements(buffer[k], nest_.size[k], nest_.data[k], 0, kBlock, nest_.size[k]);
+      else walks = true;
+    }
+    Cursor at(nest_, walks ? begin : 0);
+    while (begin < end) {
+      const int64_t n = kBlock < end - begin ? kBlock : end - begin;
+      const Cursor start = at;
+      const char* in[kMaxOperands];
+      for (int k = 1; k < nest_.operands; k++) {
+        in[k - 1] = is_scalar(k)        ? nest_.data[k]
+                    : nest_.linear[k] ? nest_.data[k] + begin * nest_.size[k]
+                                      : buffer[k];
+      }
+      if (walks) {
+        walk(at, n, [&](int64_t done, int64_t count) {
+          for (int k = 1; k < nest_.operands; k++)
+            if (!direct(k) && !nest_.scalar[k])
+              move_elements(buffer[k] + done * nest_.size[k], nest_.size[k], nest_.data[k] + at.offset[k],
+                            nest_.stride[k][nest_.ndim - 1], count, nest_.size[k]);
+        });
+      }
+      const int64_t size = nest_.size[0];
+      char* out = nest_.data[0] + begin * size;
+      op_.row(op_.functor, n, buffered_out || streams_ ? buffer[0] : out, in, scalars_);
+      if (buffered_out) {
+        Cursor to = start;
+        walk(to, n, [&](int64_t done, int64_t count) {
+          move_elements(nest_.data[0] + to.offset[0], nest_.stride[0][nest_.ndim - 1], buffer[0] + done * size, size,
+                        count, size);
+        });
+      } else if (streams_) {
+        stream_bytes(out, buffer[0], n * size);
+      }
+      begin += n;
+    }
+  }
+
+  // Calls body(done, count) for the row pieces of the next n elements and moves the cursor past them.
+  template <class F>
+  void walk(Cursor& at, int64_t n, const F& body) const {
+    for (int64_t done = 0; done < n;) {
+      const int64_t left = at.row_left(nest_);
+      const int64_t count = left < n - done ? left : n - done;
+      body(done, count);
+      at.advance(nest_, count);
+      done += count;
+    }
+  }
+
+  int64_t tiles() const {
+    const int inner = nest_.ndim - 1;
+    int64_t n = (nest_.shape[inner] + kTileColumns - 1) / kTileColumns;
+    n *= (nest_.shape[tile_dim_] + kTileRows - 1) / kTileRows;
+    for (int d = 0; d < inner; d++)
+      if (d != tile_dim_) n *= nest_.shape[d];
+    return n;
+  }
+
+  // Tiles of tile_dim_ (rows) by the innermost dimension (columns): every operand goes through a buffer.
+  void run_tiles(int64_t begin, int64_t end) const {
+    alignas(64) char buffer[kMaxOperands][kBlock * 8];
+    const int inner = nest_.ndim - 1;
+    const int64_t across = (nest_.shape[inner] + kTileColumns - 1) / kTileColumns;
+    const int64_t down = (nest_.shape[tile_dim_] + kTileRows - 1) / kTileRows;
+    for (int64_t t = begin; t < end; t++) {
+      const int64_t column = t % across * kTileColumns, row = t / across % down * kTileRows;
+      int64_t rest = t / across / down;
+      char* base[kMaxOperands];
+      for (int k = 0; k < nest_.operands; k++)
+        base[k] = nest_.data[k] + column * nest_.stride[k][inner] + row * nest_.stride[k][tile_dim_];
+      for (int d = inner - 1; d >= 0; d--) {
+        if (d == tile_dim_) continue;
+        for (int k = 0; k < nest_.operands; k++) base[k] += rest % nest_.shape[d] * nest_.stride[k][d];
+        rest /= nest_.shape[d];
+      }
+      const int64_t columns = nest_.shape[inner] - column < kTileColumns ? nest_.shape[inner] - column : kTileColumns;
+      const int64_t rows = nest_.shape[tile_dim_] - row < kTileRows ? nest_.shape[tile_dim_] - row : kTileRows;
+      const char* in[kMaxOperands];
+      for (int k = 1; k < nest_.operands; k++) {
+        in[k - 1] = is_scalar(k) ? base[k] : buffer[k];
+        const int64_t size = nest_.size[k];
+        if (!is_scalar(k))
+          move_tile(buffer[k], columns * size, size, base[k], nest_.stride[k][tile_dim_], nest_.stride[k][inner], rows,
+                    columns, size);
+      }
+      op_.row(op_.functor, rows * columns, buffer[0], in, scalars_);
+      const int64_t size = nest_.size[0];
+      move_tile(base[0], nest_.stride[0][tile_dim_], nest_.stride[0][inner], buffer[0], columns * size, size, rows,
+                columns, size);
+    }
+  }
+
+  // Moves a tile; the source is read along its smaller stride, so that each cache line is touched once.
+  static void move_tile(char* to, int64_t to_row, int64_t to_column, const char* from, int64_t from_row,
+                        int64_t from_column, int64_t rows, int64_t columns, int64_t size) {
+    if (from_row < from_column) {
+      for (int64_t j = 0; j < columns; j++)
+        move_elements(to + j * to_column, to_row, from + j * from_column, from_row, rows, size);
+    } else {
+      for (int64_t i = 0; i < rows; i++)
+        move_elements(to + i * to_row, to_column, from + i * from_row, from_column, columns, size);
+    }
+  }
+};
+
+__attribute__((noinline)) inline void run_nest(const Pool& pool, const RowOp& op, const View& out, const View* const* in,
+                                               int inputs) {
+  const Nest nest(out, in, inputs);
+  Engine(nest, op).run(pool);
+}
+
+// Runs op over out and its inputs (checked by the caller with broadcasts_to()). Small adjacent operands take
+// a way of their own: no nest, no pool.
+inline void run_elementwise(const Pool& pool, const RowOp& op, const View& out, const View* const* in, int inputs) {
+  if (out.numel == 0) return;
+  if (out.contiguous && out.numel <= op.grain) {
+    const char* data[kMaxOperands] = {};
+    uint32_t scalars = 0;
+    bool adjacent = true;
+    for (int k = 0; k < inputs; k++) {
+      data[k] = static_cast<const char*>(in[k]->data);
+      if (in[k]->contiguous && in[k]->numel == out.numel) continue;
+      if (in[k]->ndim == 0) scalars |= 1u << k;
+      else adjacent = false;
+    }
+    if (adjacent && (scalars == 0 || (op.one_scalar && scalars != 3))) {
+      op.row(op.functor, out.numel, static_cast<char*>(out.data), data, scalars);
+      return;
+    }
+  }
+  run_nest(pool, op, out, in, inputs);
+}
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin

@@ -1,0 +1,89 @@
+// The register-blocked inner kernel of matmul: an R × (V vectors) tile of C held in registers, one rank-1 update a step.
+#pragma once
+#include "../simd/simd.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+// Tile of kRows × kVectors vectors. Accumulators, one row of B and a broadcast element of A must fit the register file:
+// 32 vector registers hold 8 × 3 + 3 + 1, 16 hold 6 × 2 + 2 + 1 (and 4 × 2 + 2 + 2 where a product needs a register).
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+inline constexpr int kRows = 8, kVectors = 3;
+#elif defined(__AVX2__)
+inline constexpr int kRows = 6, kVectors = 2;
+#else
+inline constexpr int kRows = 4, kVectors = 2;
+#endif
+template <class T>
+inline constexpr int kColumns = kVectors * Vec<T>::N;
+
+// What becomes of the tile: written, or added to what is there.
+enum TileMode { kStore = 0, kAdd = 1 };
+
+// tile(i, j) (+)= Σ_k a[i·ars + k·acs] · b[k·bs + j] for i < R, j < V vectors, in order of k.
+// b and tile are accessed in whole vectors. With Packed, a is a panel of kRows: ars = 1, acs = kRows.
+template <class T, int R, int V, bool Packed>
+void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
+           TileMode mode) {
+  constexpr int N = Vec<T>::N;
+  if constexpr (Packed) ars = 1, acs = kRows;
+  Vec<T> acc[R][V];
+  const T* row[R];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; i++) {
+    row[i] = a + i * ars;
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) acc[i][v] = zero<T>();
+  }
+  int64_t at = 0;
+#pragma GCC unroll 1
+  for (int64_t k = 0; k < depth; k++) {
+    Vec<T> bv[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) bv[v] = load(b + v * N);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; i++) {
+      const Vec<T> av = set1<T>(Packed ? a[i] : row[i][at]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) acc[i][v] = fma(av, bv[v], acc[i][v]);
+    }
+    if constexpr (Packed) a += kRows;
+    at += acs;
+    b += bs;
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) {
+      T* p = tile + i * ts + v * N;
+      store(p, mode == kAdd ? load(p) + acc[i][v] : acc[i][v]);
+    }
+  }
+}
+
+template <class T>
+using Micro = void (*)(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
+                       TileMode mode);
+
+// micro_table<T, Packed>.at[rows - 1][vectors - 1]
+template <class T, bool Packed>
+struct MicroTable {
+  Micro<T> at[kRows][kVectors];
+  template <int R = 0>
+  constexpr void fill() {
+    if constexpr (R < kRows) {
+      fill_row<R>(typename MakeLanes<kVectors>::type{});
+      fill<R + 1>();
+    }
+  }
+  template <int R, int... V>
+  constexpr void fill_row(Lanes<V...>) {
+    ((at[R][V] = micro<T, R + 1, V + 1, Packed>), ...);
+  }
+  constexpr MicroTable() : at{} { fill(); }
+};
+template <class T, bool Packed>
+inline constexpr MicroTable<T, Packed> micro_table{};
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin

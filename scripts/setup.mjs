@@ -1,0 +1,88 @@
+// Brings a clone to where it runs: dependencies, the native core, dist. What is current is left alone, so that a second run
+// takes a fraction of a second. Needs nothing but Node.js; what it says goes to standard error.
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildNative, isCurrent } from './build-native.mjs';
+import { currentOps } from './generate-ops.mjs';
+import { StageError, exclusively, filesBelow, hashFiles, jobs, readIfThere, root, runQuietly } from './project.mjs';
+import { runMain, stage } from './stage.mjs';
+
+/** @typedef {{ version?: string, optional?: boolean, link?: boolean }} LockedPackage */
+
+/** Whether node_modules holds what package-lock.json says; packages for other platforms may be missing. */
+function dependenciesAreCurrent() {
+  const packages = (/** @type {string} */ path) => {
+    const text = readIfThere(join(root, path));
+    return /** @type {Record<string, LockedPackage>} */ (text === '' ? {} : JSON.parse(text).packages);
+  };
+  const installed = packages('node_modules/.package-lock.json');
+  return Object.entries(packages('package-lock.json')).every(
+    ([path, { version, optional }]) =>
+      path === '' || installed[path]?.version === version || (optional === true && installed[path] === undefined),
+  );
+}
+
+async function installDependencies() {
+  const cli = process.env['npm_execpath'];
+  const [program, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []];
+  try {
+    await runQuietly('npm-ci', program, [...first, 'ci', '--no-audit', '--no-fund']);
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    throw new StageError(
+      error.message,
+      error.log,
+      'npm needs its registry (see `npm config get registry`) or a filled cache',
+    );
+  }
+}
+
+/** What dist depends on, hashed. */
+function libHash() {
+  const sources = filesBelow('lib', (name) => name.endsWith('.ts'));
+  return hashFiles(['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', ...sources]);
+}
+
+const stampOfDist = join(root, 'dist', '.stamp');
+
+function distIsCurrent() {
+  return existsSync(stampOfDist) && readIfThere(stampOfDist) === libHash();
+}
+
+async function buildDist() {
+  const hash = libHash();
+  if (readIfThere(join(root, 'lib', 'native', 'ops.generated.ts')) !== currentOps()) {
+    throw new StageError('lib/native/ops.generated.ts is not what native/ops.def says', '', 'run `npm run generate`');
+  }
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  await runQuietly('tsc', process.execPath, [tsc, '-p', 'tsconfig.build.json']);
+  removeStale(hash);
+}
+
+/** Removes from dist what no source makes any more, and stamps it. @param {string} hash */
+function removeStale(hash) {
+  const sources = new Set(filesBelow('lib', (name) => name.endsWith('.ts')).map((path) => path.slice(4, -3)));
+  const made = /^dist[\\/](.*?)\.(?:js|js\.map|d\.ts)$/;
+  for (const path of filesBelow('dist', () => true)) {
+    const module = made.exec(path)?.[1];
+    if (module !== undefined && !sources.has(module)) rmSync(join(root, path));
+  }
+  writeFileSync(stampOfDist, hash);
+}
+
+async function main() {
+  const dist = distIsCurrent();
+  const native = isCurrent('release');
+  const dependencies = dependenciesAreCurrent();
+  if (dependencies && native && dist) return;
+  await exclusively(async () => {
+    if (!dependenciesAreCurrent()) await stage('installing dependencies', installDependencies);
+    if (!isCurrent('release')) {
+      await stage(`compiling the native core, ${jobs()} at a time`, () => buildNative('release'));
+    }
+    if (!distIsCurrent()) await stage('compiling the TypeScript', buildDist);
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runMain(main);

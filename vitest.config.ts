@@ -1,0 +1,17 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  resolve: {
+    alias: [{ find: /^myelin$/, replacement: fileURLToPath(new URL('lib/index.ts', import.meta.url)) }],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // Garbage collection on demand, for the tests that count live handles.
+    execArgv: ['--expose-gc'],
+    coverage: { include: ['lib/**/*.ts'] },
+  },
+});
