@@ -65,7 +65,14 @@ try {
   const training = await measure(file, train());
   const base = { threads: getNumThreads(), resolution_ms: 1 };
   console.log(JSON.stringify({ name: 'event-loop-idle', ...base, ...idle }));
-  console.log(JSON.stringify({ name: 'event-loop-training', ...base, step_ms: Number(((seconds * 1e3) / steps).toFixed(3)), ...training }));
+  console.log(
+    JSON.stringify({
+      name: 'event-loop-training',
+      ...base,
+      step_ms: Number(((seconds * 1e3) / steps).toFixed(3)),
+      ...training,
+    }),
+  );
   console.error(
     `while training: loop delay p99 ${training.delay_p99_ms} ms (idle ${idle.delay_p99_ms}), ` +
       `readFile p50 ${training.read_p50_ms} ms (idle ${idle.read_p50_ms}), p99 ${training.read_p99_ms} ms (idle ${idle.read_p99_ms})`,

@@ -38,6 +38,13 @@ function fail(message: string): never {
   process.exit(2);
 }
 
+/** A process of ours or of the peer failed: its own words, and no results. */
+function stop(party: string, name: string, error: unknown): never {
+  const { stderr, message } = error as { stderr?: string; message: string };
+  process.stderr.write(`\nbench: ${party} failed on ${name}: ${(stderr ?? '').trim() || message}\n`);
+  process.exit(1);
+}
+
 function positive(name: string, text: string, integer = true): number {
   const value = Number(text);
   if (!(value > 0) || (integer && !Number.isInteger(value))) fail(`--${name}: expected a number above 0, got ${text}`);
@@ -56,15 +63,20 @@ if (values.help === true) {
 }
 const against = values.against;
 if (against !== undefined && against !== 'torch') fail(`--against: expected torch, got ${against}`);
-const names = (values.only ?? Object.keys(figures).join(',')).split(',').flatMap((name) => (name === 'gemm' ? gemmNames : [name]));
-for (const name of names) if (figures[name] === undefined && parseGemm(name) === undefined) fail(`unknown workload ${name}`);
+const names = (values.only ?? Object.keys(figures).join(','))
+  .split(',')
+  .flatMap((name) => (name === 'gemm' ? gemmNames : [name]));
+for (const name of names)
+  if (figures[name] === undefined && parseGemm(name) === undefined) fail(`unknown workload ${name}`);
 const threads = (values.threads ?? (against === undefined ? String(availableParallelism()) : '1,2'))
   .split(',')
   .map((text) => positive('threads', text));
 const budget = positive('budget', values.budget, false);
 const rounds = positive('rounds', values.rounds ?? (against === undefined ? '1' : '3'));
 
-const say = (text: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`));
+function say(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
 const peaks = new Map<number, number | undefined>();
 const measurePeaks = async (): Promise<void> => {
   for (const n of threads) {
@@ -84,7 +96,8 @@ for (const name of names) {
       for (const party of parties) {
         say(`${name}, ${n} threads, round ${round + 1} of ${rounds}: ${party.name}`);
         const key = `${party.name} ${n}`;
-        found.set(key, [...(found.get(key) ?? []), await party(name, n, budget)]);
+        const result = await party(name, n, budget).catch((error: unknown) => stop(party.name, name, error));
+        found.set(key, [...(found.get(key) ?? []), result]);
       }
     }
   }
@@ -108,6 +121,8 @@ if (values.json !== undefined) {
 }
 const wrong = steps.filter((result) => !lossesAgree(result));
 for (const { name, lib, loss_first, loss_last } of wrong) {
-  process.stderr.write(`bench: ${lib} ${name}: losses ${loss_first} and ${loss_last} are not ${figures[name]?.loss.join(' and ')}\n`);
+  process.stderr.write(
+    `bench: ${lib} ${name}: losses ${loss_first} and ${loss_last} are not ${figures[name]?.loss.join(' and ')}\n`,
+  );
 }
 process.exitCode = wrong.length > 0 ? 1 : 0;

@@ -22,7 +22,7 @@ export interface Result {
 /** The rounds of one measurement as one: the round with the least median, and the least time of all. */
 export function best(rounds: readonly Result[]): Result {
   const key = rounds[0]?.step_ms_median === undefined ? 'ms' : 'step_ms';
-  const time = (result: Result, what: 'min' | 'median'): number => Number(result[`${key}_${what}`] ?? Infinity);
+  const time = (result: Result, what: 'min' | 'median'): number => result[`${key}_${what}`] ?? Infinity;
   const first = [...rounds].sort((a, b) => time(a, 'median') - time(b, 'median'))[0];
   if (first === undefined) throw new Error('no rounds');
   return { ...first, [`${key}_min`]: Math.min(...rounds.map((r) => time(r, 'min'))), rounds: rounds.length };

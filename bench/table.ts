@@ -27,7 +27,14 @@ export function stepTable(results: readonly Result[]): string {
   const rows = results
     .filter((result) => result.lib === 'myelin')
     .map((result): Row => {
-      const { name, threads, step_ms_median: median = NaN, step_ms_min, samples_per_s: rate = NaN, fma_peak_gflops: peak } = result;
+      const {
+        name,
+        threads,
+        step_ms_median: median = NaN,
+        step_ms_min,
+        samples_per_s: rate = NaN,
+        fma_peak_gflops: peak,
+      } = result;
       const limit = peak === undefined ? undefined : (figures[name]?.flops ?? 0) / peak / 1e6;
       const row = [
         name,
@@ -41,7 +48,9 @@ export function stepTable(results: readonly Result[]): string {
         lossesAgree(result) ? 'ok' : 'WRONG',
       ];
       if (peers.length > 0) {
-        const anchor = Math.min(...peers.filter((peer) => peer.name === name).map((peer) => peer.step_ms_median ?? Infinity));
+        const anchor = Math.min(
+          ...peers.filter((peer) => peer.name === name).map((peer) => peer.step_ms_median ?? Infinity),
+        );
         row.push(ms(anchor), Number.isFinite(anchor) ? `${(anchor / median).toFixed(2)}×` : '–');
       }
       return row;
@@ -51,13 +60,15 @@ export function stepTable(results: readonly Result[]): string {
 
 /** Rates of kernels beside the peak. */
 export function kernelTable(results: readonly Result[]): string {
-  const rows = results.map(({ name, threads, ms_median, ms_min, gflops_best: rate = NaN, fma_peak_gflops: peak }): Row => [
-    name,
-    String(threads),
-    ms(ms_median),
-    ms(ms_min),
-    rate.toFixed(1),
-    peak === undefined ? '–' : `${((rate / peak) * 100).toFixed(1)} %`,
-  ]);
+  const rows = results.map(
+    ({ name, threads, ms_median, ms_min, gflops_best: rate = NaN, fma_peak_gflops: peak }): Row => [
+      name,
+      String(threads),
+      ms(ms_median),
+      ms(ms_min),
+      rate.toFixed(1),
+      peak === undefined ? '–' : `${((rate / peak) * 100).toFixed(1)} %`,
+    ],
+  );
   return aligned([['kernel', 'threads', 'median ms', 'min ms', 'GFLOP/s', 'of peak'], ...rows]);
 }

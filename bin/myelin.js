@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const at = (/** @type {string} */ path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 const isClone = existsSync(at('CMakeLists.txt')) && existsSync(at('scripts/setup.mjs'));
 const choosesAddon = Boolean(process.env.MYELIN_NATIVE || process.env.MYELIN_BUILD);
@@ -18,5 +18,5 @@ if (isClone && !isBuilt) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-const { main } = await import('../dist/cli/main.js');
+const { main } = await import(new URL('../dist/cli/main.js', import.meta.url).href);
 process.exitCode = await main(process.argv.slice(2));

@@ -1,12 +1,13 @@
 import { ShapeError, ValueError } from './errors.js';
 
 /** How a value is shown in an error message: short, with its type where the value alone would mislead. */
-export function show(value: unknown): string {
+export function show(value: unknown, depth = 0): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value);
   if (typeof value === 'function') return `function ${value.name || '(anonymous)'}`;
   if (typeof value === 'bigint') return `${value}n`;
   if (Array.isArray(value)) {
-    return value.length > 16 ? `an array of ${value.length} elements` : `[${value.map(show).join(', ')}]`;
+    if (value.length > 16 || depth > 3) return `an array of ${value.length} elements`;
+    return `[${value.map((element) => show(element, depth + 1)).join(', ')}]`;
   }
   if (value !== null && typeof value === 'object') {
     const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'Object';

@@ -4,7 +4,15 @@ import { checkInteger, checkNumber, show } from './check.js';
 import { dtypes, isFloat, itemSizes, typedArray, type DType, type TypedArray } from './dtype.js';
 import { AutogradError, DTypeError, ShapeError, ValueError } from './errors.js';
 import { free, Owner, type Storage } from './native/storage.js';
-import { code as opcodeOf, emit, emitBroadcast, readBytes, readBytesSync, readItem, readItemSync } from './native/stream.js';
+import {
+  code as opcodeOf,
+  emit,
+  emitBroadcast,
+  readBytes,
+  readBytesSync,
+  readItem,
+  readItemSync,
+} from './native/stream.js';
 import { checkTensor, passNs } from './ops/apply.js';
 import * as binary from './ops/binary.js';
 import * as cast from './ops/cast.js';
@@ -17,7 +25,15 @@ import { logSoftmax, softmax } from './ops/softmax.js';
 import * as unary from './ops/unary.js';
 import * as views from './ops/views.js';
 import type { Generator } from './random.js';
-import { broadcastShapes, contiguousStrides, formatShape, isContiguous, numelOf, sameShape, type Shape } from './shape.js';
+import {
+  broadcastShapes,
+  contiguousStrides,
+  formatShape,
+  isContiguous,
+  numelOf,
+  sameShape,
+  type Shape,
+} from './shape.js';
 import { format } from './format.js';
 
 type Operand = binary.Operand;
@@ -199,7 +215,7 @@ export class Tensor {
       this.checkItem('item');
       return readItem(this.storage.id, this.code, this.offset);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error instanceof Error ? error : new ValueError(`item: ${String(error)}`));
     }
   }
 
@@ -240,7 +256,9 @@ export class Tensor {
   private checkWritable(fn: string): void {
     checkTensor(fn, 'the tensor', this);
     if (this.requiresGrad && isGradEnabled()) {
-      throw new AutogradError(`${fn}: a tensor that requires a gradient can only be changed in place within noGrad(() => …)`);
+      throw new AutogradError(
+        `${fn}: a tensor that requires a gradient can only be changed in place within noGrad(() => …)`,
+      );
     }
   }
 
@@ -254,7 +272,9 @@ export class Tensor {
     this.checkWritable('copy_');
     checkTensor('copy_', 'source', source);
     if (!sameShape(broadcastShapes('copy_', this.shape, source.shape), this.shape)) {
-      throw new ShapeError(`copy_: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(source.shape)}`);
+      throw new ShapeError(
+        `copy_: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(source.shape)}`,
+      );
     }
     emitBroadcast(COPY, [source], this, passNs(this.numel), this.code);
     return this.wrote();
@@ -296,7 +316,9 @@ export class Tensor {
     let operand = binary.checkOperand(fn, 'the operand', other);
     if (typeof operand !== 'number') {
       if (!sameShape(broadcastShapes(fn, this.shape, operand.shape), this.shape)) {
-        throw new ShapeError(`${fn}: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(operand.shape)}`);
+        throw new ShapeError(
+          `${fn}: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(operand.shape)}`,
+        );
       }
       if (!isFloat(this.code) && isFloat(operand.code)) {
         throw new DTypeError(`${fn}: a ${operand.dtype} result does not fit a tensor of ${this.dtype}`);
@@ -567,4 +589,3 @@ function nest(data: TypedArray, shape: Shape, bool: boolean): NestedArray {
   };
   return level(0);
 }
-

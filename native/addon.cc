@@ -9,21 +9,16 @@
 //   they answer undefined and call callback(error | null, value) later. Errors are values: {status, op, message}.
 // upload(id, view)                      copies bytes into a new storage, to be bound by the command [-2, id]
 // track(object, ticket), untrack(ticket)  puts the ticket into `dead` once the object has been collected
+// queued()                              how many segments wait or run
 // setNumThreads getNumThreads memory setMemoryLimit resetPeak emptyCache info
-#ifndef NAPI_EXPERIMENTAL
-#define NAPI_EXPERIMENTAL  // finalizers that run inside a collection
-#endif
-#define NODE_API_EXPERIMENTAL_NO_WARNING
-#include <node_api.h>
+#include "values.h"
 
 #include <dlfcn.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <node_api.h>
 #include <string.h>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <new>
 #include <string>
@@ -32,6 +27,7 @@
 #include "allocator.h"
 #include "cpu.h"
 #include "executor.h"
+#include "instance.h"
 #include "ops.h"
 
 #ifndef MYELIN_VERSION
@@ -41,163 +37,9 @@
 namespace myelin {
 namespace {
 
-constexpr int32_t kDeadCapacity = 4096;
-constexpr int64_t kObjectBytes = 512;                        // what a tracked object is said to hold besides its storage
-constexpr size_t kUnboundUploads = size_t{256} << 20;        // bytes past which upload() waits for the stream
-constexpr int64_t kPlainBuffer = int64_t{1} << 20;           // larger buffers are made in the way that can fail
-
-// Memory that JavaScript sees. Lives until the environment and its buffers are done with it.
-struct Shared {
-  std::atomic<int> users{1};
-  double* words = nullptr;
-  int32_t* dead = nullptr;
-
-  static Shared* make() {
-    Shared* shared = new (std::nothrow) Shared();
-    if (shared == nullptr) return nullptr;
-    shared->words = static_cast<double*>(calloc(kSegments * kSegmentWords, sizeof(double)));
-    shared->dead = static_cast<int32_t*>(calloc(1 + kDeadCapacity, sizeof(int32_t)));
-    if (shared->words != nullptr && shared->dead != nullptr) return shared;
-    shared->release();
-    return nullptr;
-  }
-  void release() {
-    if (users.fetch_sub(1) != 1) return;
-    free(words);
-    free(dead);
-    delete this;
-  }
-};
-
-// An object that is watched. Its reference cannot be deleted while it dies, so that waits for the ticket's next use.
-struct Tracked {
-  napi_ref reference = nullptr;
-  bool dead = false;
-};
-
-// One environment: the main thread's or a worker's.
-struct Instance {
-  napi_env env = nullptr;
-  Shared* shared = nullptr;
-  std::unique_ptr<Stream> stream;  // null once the environment shuts down
-  napi_threadsafe_function finished = nullptr;
-  napi_ref array_buffer = nullptr;  // the constructor
-  int64_t awaited = 0;              // callbacks to come; while there are any the process stays alive
-  int64_t reported = 0;             // bytes that V8 believes in
-  PagedTable<Tracked> tracked;      // by ticket
-  int64_t alive = 0;                // of those
-  std::vector<int32_t> overflow;    // tickets that found no room in `dead`
-
-  ~Instance() {
-    if (shared != nullptr) shared->release();
-  }
-  bool put_dead(int32_t ticket) {
-    int32_t* dead = shared->dead;
-    const int32_t count = dead[0];
-    if (count < 0 || count >= kDeadCapacity) return false;
-    dead[1 + count] = ticket;
-    dead[0] = count + 1;
-    return true;
-  }
-  void move_overflow() {
-    while (!overflow.empty() && put_dead(overflow.back())) overflow.pop_back();
-  }
-};
-
-// A callback to come.
-struct Awaited {
-  Request request;
-  napi_ref callback = nullptr;
-  napi_ref buffer = nullptr;
-};
-
-struct Args {
-  const char* function;
-  napi_env env;
-  Instance* self;
-  size_t count;
-  napi_value values[4];
-};
-
-napi_value number(napi_env env, double value) {
-  napi_value result = nullptr;
-  napi_create_double(env, value, &result);
-  return result;
-}
-
-napi_value text(napi_env env, const std::string& value) {
-  napi_value result = nullptr;
-  napi_create_string_utf8(env, value.c_str(), value.size(), &result);
-  return result;
-}
-
-napi_value text_list(napi_env env, const std::vector<std::string>& values) {
-  napi_value result = nullptr;
-  napi_create_array_with_length(env, values.size(), &result);
-  for (size_t i = 0; i < values.size(); ++i) napi_set_element(env, result, static_cast<uint32_t>(i), text(env, values[i]));
-  return result;
-}
-
-napi_value boolean(napi_env env, bool value) {
-  napi_value result = nullptr;
-  napi_get_boolean(env, value, &result);
-  return result;
-}
-
-void set(napi_env env, napi_value object, const char* name, napi_value value) {
-  napi_set_named_property(env, object, name, value);
-}
-
-napi_value failure(napi_env env, int32_t status, const std::string& op, const std::string& message) {
-  napi_value result = nullptr;
-  napi_create_object(env, &result);
-  set(env, result, "status", number(env, status));
-  set(env, result, "op", text(env, op));
-  set(env, result, "message", text(env, message));
-  return result;
-}
-
-napi_value failure(napi_env env, const ErrorRef& error) {
-  return failure(env, error->status, error->op, error->message);
-}
-
-// Throws `<function>: expected <what>`; null.
-napi_value misuse(const Args& args, const std::string& what, bool range = false) {
-  const std::string message = std::string(args.function) + ": expected " + what;
-  (range ? napi_throw_range_error : napi_throw_type_error)(args.env, nullptr, message.c_str());
-  return nullptr;
-}
-
-bool get_number(const Args& args, size_t index, const char* name, double* out) {
-  if (napi_get_value_double(args.env, args.values[index], out) == napi_ok) return true;
-  misuse(args, std::string(name) + " to be a number");
-  return false;
-}
-
-bool get_integer(const Args& args, size_t index, const char* name, int64_t low, int64_t high, int64_t* out) {
-  double value = 0;
-  if (!get_number(args, index, name, &value)) return false;
-  if (value >= static_cast<double>(low) && value <= static_cast<double>(high) && value == floor(value)) {
-    *out = static_cast<int64_t>(value);
-    return true;
-  }
-  char got[40];
-  snprintf(got, sizeof got, "%.17g", value);
-  misuse(args, std::string(name) + " to be an integer from " + std::to_string(low) + " to " + std::to_string(high) +
-                   ", got " + got, true);
-  return false;
-}
-
-// The callback, or null when there is none.
-bool get_callback(const Args& args, size_t index, napi_value* out) {
-  *out = nullptr;
-  napi_valuetype type = napi_undefined;
-  napi_typeof(args.env, args.values[index], &type);
-  if (type == napi_function) *out = args.values[index];
-  if (type == napi_function || type == napi_undefined || type == napi_null) return true;
-  misuse(args, "callback to be a function");
-  return false;
-}
+constexpr size_t kUnboundUploads = size_t{256} << 20;  // bytes past which upload() waits for the stream
+constexpr int64_t kPlainBuffer = int64_t{1} << 20;     // larger buffers are made in the way that can fail
+constexpr int64_t kMaxOffset = int64_t{1} << 53;
 
 template <napi_value (*body)(Args&)>
 napi_value entry(napi_env env, napi_callback_info info) {
@@ -221,17 +63,6 @@ napi_value entry(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Tells V8 of the native memory that its objects keep alive: what makes it collect them.
-void report_memory(napi_env env, Instance* self) {
-  const int64_t now = static_cast<int64_t>(self->stream->bytes()) + kObjectBytes * self->alive;
-  const int64_t change = now - self->reported;
-  const int64_t size = change < 0 ? -change : change;
-  if (size <= (1 << 16) || (size <= (1 << 20) && size <= self->reported / 10)) return;
-  int64_t total = 0;
-  self->reported = now;
-  napi_adjust_external_memory(env, change, &total);
-}
-
 napi_value submit(Args& args) {
   args.function = "submit";
   Instance* self = args.self;
@@ -243,8 +74,8 @@ napi_value submit(Args& args) {
   if (napi_get_value_bool(args.env, args.values[2], &wake) != napi_ok) return misuse(args, "wake to be a boolean");
   if (!self->stream->is_free(static_cast<int>(segment))) return misuse(args, "a segment that is not in flight", true);
   const int next = self->stream->submit(static_cast<int>(segment), static_cast<int>(words), wake);
-  if (!self->overflow.empty()) self->move_overflow();
-  report_memory(args.env, self);
+  self->move_overflow();
+  self->report_memory();
   return number(args.env, next);
 }
 
@@ -296,7 +127,7 @@ napi_value item(Args& args) {
   napi_value callback = nullptr;
   if (!get_integer(args, 0, "id", 0, kMaxId, &id)) return nullptr;
   if (!get_integer(args, 1, "dtype", 0, kDTypeCount - 1, &dtype)) return nullptr;
-  if (!get_integer(args, 2, "offset", 0, int64_t{1} << 53, &request.offset)) return nullptr;
+  if (!get_integer(args, 2, "offset", 0, kMaxOffset, &request.offset)) return nullptr;
   if (args.count > 3 && !get_callback(args, 3, &callback)) return nullptr;
   request.kind = Request::kElement;
   request.id = id;
@@ -306,7 +137,7 @@ napi_value item(Args& args) {
     return nullptr;
   }
   args.self->stream->answer(&request);
-  report_memory(args.env, args.self);
+  args.self->report_memory();
   return request.error == nullptr ? number(args.env, request.value) : failure(args.env, request.error);
 }
 
@@ -315,8 +146,8 @@ napi_value read(Args& args) {
   Request request;
   napi_value callback = nullptr;
   if (!get_integer(args, 0, "id", 0, kMaxId, &request.id)) return nullptr;
-  if (!get_integer(args, 1, "byteOffset", 0, int64_t{1} << 53, &request.offset)) return nullptr;
-  if (!get_integer(args, 2, "byteLength", 0, int64_t{1} << 53, &request.length)) return nullptr;
+  if (!get_integer(args, 1, "byteOffset", 0, kMaxOffset, &request.offset)) return nullptr;
+  if (!get_integer(args, 2, "byteLength", 0, kMaxOffset, &request.length)) return nullptr;
   if (args.count > 3 && !get_callback(args, 3, &callback)) return nullptr;
   request.kind = Request::kBytes;
   Stream& stream = *args.self->stream;
@@ -330,11 +161,11 @@ napi_value read(Args& args) {
   ErrorRef error = stream.interpreter().take_error();
   if (error == nullptr) error = stream.interpreter().read_bytes(request.id, request.offset, request.length, &data);
   if (error != nullptr) return failure(args.env, error);
-  void* copy = nullptr;
-  napi_value buffer = make_buffer(args, request.length, &copy);
+  napi_value buffer = make_buffer(args, request.length, &request.destination);
   if (buffer == nullptr) return no_buffer(args.env, request.length);
-  if (request.length > 0) memcpy(copy, data, static_cast<size_t>(request.length));
-  report_memory(args.env, args.self);
+  stream.answer(&request);
+  if (request.error != nullptr) return failure(args.env, request.error);
+  args.self->report_memory();
   return buffer;
 }
 
@@ -347,7 +178,7 @@ napi_value sync(Args& args) {
     return nullptr;
   }
   const ErrorRef error = args.self->stream->interpreter().take_error();
-  report_memory(args.env, args.self);
+  args.self->report_memory();
   return error == nullptr ? boolean(args.env, true) : failure(args.env, error);
 }
 
@@ -387,7 +218,7 @@ void deliver(napi_env env, napi_value, void* context, void*) {
     }
     napi_close_handle_scope(env, scope);
   }
-  if (self->stream != nullptr) report_memory(env, self);
+  if (self->stream != nullptr) self->report_memory();
 }
 
 napi_value upload(Args& args) {
@@ -451,65 +282,37 @@ napi_value upload(Args& args) {
     allocator.release(block, bytes);
     throw;
   }
-  report_memory(env, self);
+  self->report_memory();
   return nullptr;
-}
-
-// Inside a collection: nothing of JavaScript may be touched.
-void object_died(node_api_basic_env, void* data, void* hint) {
-  Instance* self = static_cast<Instance*>(hint);
-  const int32_t ticket = static_cast<int32_t>(reinterpret_cast<intptr_t>(data));
-  self->tracked.find(ticket)->dead = true;
-  --self->alive;
-  if (self->overflow.empty() && self->put_dead(ticket)) return;
-  try {
-    self->overflow.push_back(ticket);
-  } catch (const std::bad_alloc&) {
-    // What it stood for stays until the environment ends.
-  }
 }
 
 napi_value track(Args& args) {
   args.function = "track";
-  Instance* self = args.self;
   int64_t ticket = 0;
   if (!get_integer(args, 1, "ticket", 0, kMaxId, &ticket)) return nullptr;
-  Tracked& entry = self->tracked.at(ticket);
-  if (entry.reference != nullptr) {
-    if (!entry.dead) return misuse(args, "a ticket that is not in use", true);
-    napi_delete_reference(args.env, entry.reference);
-    entry = Tracked();
-  }
-  void* data = reinterpret_cast<void*>(static_cast<intptr_t>(ticket));
-  if (napi_add_finalizer(args.env, args.values[0], data, object_died, self, &entry.reference) != napi_ok) {
-    entry.reference = nullptr;
-    return misuse(args, "an object");
-  }
-  ++self->alive;
+  if (args.self->is_tracked(static_cast<int32_t>(ticket))) return misuse(args, "a ticket that is not in use", true);
+  if (!args.self->track(args.values[0], static_cast<int32_t>(ticket))) return misuse(args, "an object");
   return nullptr;
 }
 
 napi_value untrack(Args& args) {
   args.function = "untrack";
   int64_t ticket = 0;
-  napi_valuetype type = napi_undefined;
-  napi_typeof(args.env, args.values[0], &type);
-  if (type == napi_object) napi_get_named_property(args.env, args.values[0], "ticket", &args.values[0]);
   if (!get_integer(args, 0, "ticket", 0, kMaxId, &ticket)) return nullptr;
-  Tracked* entry = args.self->tracked.find(ticket);
-  if (entry == nullptr || entry->reference == nullptr || entry->dead) return misuse(args, "a ticket in use", true);
-  napi_delete_reference(args.env, entry->reference);
-  entry->reference = nullptr;
-  --args.self->alive;
+  if (!args.self->is_tracked(static_cast<int32_t>(ticket))) return misuse(args, "a ticket in use", true);
+  args.self->untrack(static_cast<int32_t>(ticket));
   return nullptr;
 }
 
 napi_value set_num_threads(Args& args) {
   args.function = "setNumThreads";
   int64_t count = 0;
-  if (get_integer(args, 0, "n", 1, ThreadPool::kMaxThreads, &count)) ThreadPool::get().set_threads(static_cast<int>(count));
+  if (get_integer(args, 0, "n", 1, ThreadPool::kMaxThreads, &count))
+    ThreadPool::get().set_threads(static_cast<int>(count));
   return nullptr;
 }
+
+napi_value queued(Args& args) { return number(args.env, args.self->stream->in_flight()); }
 
 napi_value get_num_threads(Args& args) { return number(args.env, ThreadPool::get().threads()); }
 
@@ -574,21 +377,6 @@ napi_value info(Args& args) {
   return result;
 }
 
-// The environment shuts down: stops the executor after the kernel that runs now and frees every storage.
-void shut_down(void* data) {
-  Instance* self = static_cast<Instance*>(data);
-  Request* next = self->stream->stop();
-  while (next != nullptr) {
-    // Its references go with the environment.
-    const std::unique_ptr<Awaited> awaited(static_cast<Awaited*>(next->user));
-    next = next->next;
-  }
-  self->stream.reset();
-  self->tracked.each([self](Tracked& entry) {
-    if (entry.reference != nullptr) napi_delete_reference(self->env, entry.reference);
-  });
-}
-
 // Worker environments close the library as they end; the pool's threads need its code for as long as the process lives.
 void keep_loaded() {
 #ifdef RTLD_NODELETE
@@ -597,38 +385,6 @@ void keep_loaded() {
     dlopen(own.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
   }
 #endif
-}
-
-// A buffer over native memory of `shared`.
-napi_value expose(napi_env env, Shared* shared, void* data, size_t bytes, napi_typedarray_type type, size_t length) {
-  napi_value buffer = nullptr;
-  napi_value array = nullptr;
-  const auto done = [](node_api_basic_env, void*, void* hint) { static_cast<Shared*>(hint)->release(); };
-  if (napi_create_external_arraybuffer(env, data, bytes, done, shared, &buffer) != napi_ok) return nullptr;
-  ++shared->users;
-  return napi_create_typedarray(env, type, length, buffer, 0, &array) == napi_ok ? array : nullptr;
-}
-
-bool add_data(napi_env env, napi_value exports, Shared* shared) {
-  napi_value segments = nullptr;
-  napi_create_array_with_length(env, kSegments, &segments);
-  for (uint32_t i = 0; i < kSegments; ++i) {
-    double* words = shared->words + i * kSegmentWords;
-    napi_value segment = expose(env, shared, words, kSegmentWords * sizeof(double), napi_float64_array, kSegmentWords);
-    if (segment == nullptr) return false;
-    napi_set_element(env, segments, i, segment);
-  }
-  constexpr size_t dead_length = 1 + kDeadCapacity;
-  napi_value dead = expose(env, shared, shared->dead, dead_length * sizeof(int32_t), napi_int32_array, dead_length);
-  if (dead == nullptr) return false;
-  napi_value ops = nullptr;
-  napi_create_array_with_length(env, kOpCount, &ops);
-  for (int32_t i = 0; i < kOpCount; ++i) napi_set_element(env, ops, static_cast<uint32_t>(i), text(env, kOps[i].name));
-  set(env, exports, "ops", ops);
-  set(env, exports, "segmentWords", number(env, kSegmentWords));
-  set(env, exports, "segments", segments);
-  set(env, exports, "dead", dead);
-  return true;
 }
 
 napi_value fail_to_load(napi_env env, const std::string& why) {
@@ -641,34 +397,13 @@ napi_value load(napi_env env, napi_value exports) {
   const Isa* isa = chosen_isa(&why);
   if (isa == nullptr) return fail_to_load(env, why);
   keep_loaded();
-
-  auto owner = std::make_unique<Instance>();
-  Instance* self = owner.get();
-  self->env = env;
-  self->shared = Shared::make();
-  if (self->shared == nullptr) return fail_to_load(env, "out of memory");
-  const auto remove = [](napi_env, void* data, void*) { delete static_cast<Instance*>(data); };
-  if (napi_set_instance_data(env, self, remove, nullptr) != napi_ok) return fail_to_load(env, "no instance data");
-  owner.release();
-
-  // The stream's hook is added after the function that its executor calls, so that it runs before that goes.
-  if (napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "myelin"), 0, 1, nullptr, nullptr, self, deliver,
-                                      &self->finished) != napi_ok ||
-      napi_unref_threadsafe_function(env, self->finished) != napi_ok) {
-    return fail_to_load(env, "no thread-safe function");
-  }
-  const auto notify = [](void* context) {
-    napi_call_threadsafe_function(static_cast<Instance*>(context)->finished, nullptr, napi_tsfn_nonblocking);
-  };
-  self->stream = std::make_unique<Stream>(isa->kernels, self->shared->words, notify, self);
-  napi_add_env_cleanup_hook(env, shut_down, self);
-
-  napi_value global = nullptr;
-  napi_value constructor = nullptr;
-  napi_get_global(env, &global);
-  napi_get_named_property(env, global, "ArrayBuffer", &constructor);
-  napi_create_reference(env, constructor, 1, &self->array_buffer);
-  if (!add_data(env, exports, self->shared)) return fail_to_load(env, "this runtime does not allow external buffers");
+  Instance* self = Instance::make(env, isa->kernels, deliver);
+  if (self == nullptr) return nullptr;
+  if (!self->add_buffers(exports)) return fail_to_load(env, "this runtime does not allow external buffers");
+  std::vector<std::string> ops;
+  for (const OpInfo& op : kOps) ops.emplace_back(op.name);
+  set(env, exports, "ops", text_list(env, ops));
+  set(env, exports, "segmentWords", number(env, kSegmentWords));
 
   const struct {
     const char* name;
@@ -682,6 +417,7 @@ napi_value load(napi_env env, napi_value exports) {
       {"track", entry<track>},
       {"untrack", entry<untrack>},
       {"setNumThreads", entry<set_num_threads>},
+      {"queued", entry<queued>},
       {"getNumThreads", entry<get_num_threads>},
       {"memory", entry<memory>},
       {"setMemoryLimit", entry<set_memory_limit>},

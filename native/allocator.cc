@@ -22,11 +22,11 @@
 namespace myelin {
 namespace {
 
-constexpr size_t kLarge = size_t{256} << 10;   // from here on blocks are mapped, not taken from malloc
-constexpr size_t kHuge = size_t{4} << 20;      // from here on they are aligned for huge pages
+constexpr size_t kLarge = size_t{256} << 10;  // from here on blocks are mapped, not taken from malloc
+constexpr size_t kHuge = size_t{4} << 20;     // from here on they are aligned for huge pages
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kSlack = size_t{64} << 20;    // cached bytes that are never worth giving back
-constexpr uint64_t kEpoch = 4096;              // allocations after which "recent use" moves on
+constexpr size_t kSlack = size_t{64} << 20;  // cached bytes that are never worth giving back
+constexpr uint64_t kEpoch = 4096;            // allocations after which "recent use" moves on
 constexpr size_t kMaxBytes = size_t{1} << 46;
 
 // Classes: multiples of 64 up to 512 bytes, then eight to a power of two, so that at most an eighth is lost.
@@ -149,7 +149,7 @@ void Allocator::release(void* block, size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Free* node = static_cast<Free*>(block);
   node->next = entry.head;
-  fence(block, 0, size);
+  fence(block, sizeof(Free), size);
   entry.head = node;
   ++entry.count;
   entry.used = clock_;

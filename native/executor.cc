@@ -75,7 +75,8 @@ void Stream::enqueue(Request* request) { hand_over(request); }
 // Gives the executor all that is queued, and one thing to answer after it.
 void Stream::hand_over(Request* request) {
   if (!thread_.joinable() && !threadless_) {
-    threadless_ = !start_thread(&thread_, [](void* self) { static_cast<Stream*>(self)->loop(); }, this);
+    threadless_ = !start_thread(
+        &thread_, [](void* self) { static_cast<Stream*>(self)->loop(); }, this);
   }
   light_words_ = 0;
   if (threadless_) {
@@ -122,7 +123,8 @@ void Stream::answer(Request* request) {
 template <class Ready>
 void Stream::wait(const Ready& ready) {
   if (spin_ > 0) {
-    spin_briefly(spin_, [](void* r) { return (*static_cast<const Ready*>(r))(); }, const_cast<Ready*>(&ready));
+    spin_briefly(
+        spin_, [](void* r) { return (*static_cast<const Ready*>(r))(); }, const_cast<Ready*>(&ready));
   }
   if (!ready()) done_.park(ready);
 }

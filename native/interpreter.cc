@@ -307,7 +307,8 @@ ErrorRef Interpreter::take_error() {
 
 ErrorRef Interpreter::readable(const char* op, int64_t id, const Slot** slot) const {
   *slot = slots_.find(id);
-  if (*slot == nullptr || (*slot)->empty()) return make_error(kNoStorage, op, "id " + std::to_string(id) + " has no storage");
+  if (*slot == nullptr || (*slot)->empty())
+    return make_error(kNoStorage, op, "id " + std::to_string(id) + " has no storage");
   return (*slot)->error;
 }
 
@@ -325,7 +326,8 @@ ErrorRef Interpreter::read_element(int64_t id, DType dtype, int64_t offset, doub
 ErrorRef Interpreter::read_bytes(int64_t id, int64_t offset, int64_t length, const void** data) {
   const Slot* slot = nullptr;
   if (ErrorRef error = readable("read", id, &slot)) return error;
-  if (static_cast<uint64_t>(offset) > slot->bytes || static_cast<uint64_t>(length) > slot->bytes - static_cast<uint64_t>(offset)) {
+  if (static_cast<uint64_t>(offset) > slot->bytes ||
+      static_cast<uint64_t>(length) > slot->bytes - static_cast<uint64_t>(offset)) {
     const std::string range = std::to_string(offset) + " to " + std::to_string(offset + length);
     return make_error(kBadShape, "read", "bytes " + range + " are outside the storage");
   }

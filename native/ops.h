@@ -6,10 +6,10 @@ namespace myelin {
 
 struct OpInfo {
   const char* name;
-  int32_t inputs;         // operands the row names; a list counts as one
+  int32_t inputs;  // operands the row names; a list counts as one
   int32_t outputs;
   int32_t params;
-  bool input_list;        // the last input repeats any number of times
+  bool input_list;  // the last input repeats any number of times
   bool output_list;
   uint32_t optional;      // bit i: input i may be left out
   uint32_t index_inputs;  // bit i: input i holds indices, which kernels check before they use them as addresses

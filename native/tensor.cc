@@ -89,8 +89,8 @@ bool parse_scalar(WordReader& reader, Operand* operand, View* view) {
 }  // namespace
 
 const ErrorRef& out_of_memory_error() {
-  static const ErrorRef* const error = new ErrorRef(
-      std::make_shared<const Error>(Error{kOutOfMemory, "executor", "out of memory"}));
+  static const ErrorRef* const error =
+      new ErrorRef(std::make_shared<const Error>(Error{kOutOfMemory, "executor", "out of memory"}));
   return *error;
 }
 

@@ -125,7 +125,8 @@ void ThreadPool::helper(int worker) {
     if (join(worker, &seen)) {
       work(worker);
       leave();
-      spin_briefly(kSpinNanoseconds, [](void* w) { return static_cast<Wait*>(w)->ready(); }, &wait);
+      spin_briefly(
+          kSpinNanoseconds, [](void* w) { return static_cast<Wait*>(w)->ready(); }, &wait);
     } else {
       parkers_[worker].park([&wait] { return wait.ready(); });
     }
@@ -159,9 +160,7 @@ void ThreadPool::run(int threads, int64_t n, int64_t grain, ChunkFunction fn, vo
   state_.store(number << kNumberShift | static_cast<uint64_t>(workers) << kWorkersShift | kOpen);
   for (int worker = 1; worker < workers; ++worker) parkers_[worker].unpark();
   work(0);
-  const auto idle = [](void* state) {
-    return (static_cast<std::atomic<uint64_t>*>(state)->load() & kActive) == 0;
-  };
+  const auto idle = [](void* state) { return (static_cast<std::atomic<uint64_t>*>(state)->load() & kActive) == 0; };
   if ((state_.fetch_and(~kOpen) & kActive) != 0) {
     spin_briefly(kSpinNanoseconds, idle, &state_);
     if (!idle(&state_)) parkers_[0].park([&] { return idle(&state_); });

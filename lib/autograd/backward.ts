@@ -73,14 +73,16 @@ export function grad(
     }
   });
   const { gradOutputs } = options;
-  const given = gradOutputs === undefined ? roots.map(() => null) : gradOutputs instanceof Tensor ? [gradOutputs] : gradOutputs;
+  const given =
+    gradOutputs === undefined ? roots.map(() => null) : gradOutputs instanceof Tensor ? [gradOutputs] : gradOutputs;
   if (given.length !== roots.length) {
     throw new ValueError(`grad: expected ${roots.length} gradOutputs, one for each output, got ${given.length}`);
   }
   const found = run('grad', roots, given, wanted, options);
   if (options.allowUnused !== true) {
     const i = found.indexOf(null);
-    if (i >= 0) throw new AutogradError(`grad: no output depends on inputs[${i}]; pass { allowUnused: true } to get null`);
+    if (i >= 0)
+      throw new AutogradError(`grad: no output depends on inputs[${i}]; pass { allowUnused: true } to get null`);
   }
   return found;
 }
@@ -121,9 +123,12 @@ function seed(fn: string, root: Tensor, gradient: Tensor | null, i: number): Ten
   }
   checkTensor(fn, 'gradient', gradient);
   if (!sameShape(gradient.shape, root.shape)) {
-    throw new ShapeError(`${fn}: expected a gradient of shape ${formatShape(root.shape)}, got ${formatShape(gradient.shape)}`);
+    throw new ShapeError(
+      `${fn}: expected a gradient of shape ${formatShape(root.shape)}, got ${formatShape(gradient.shape)}`,
+    );
   }
-  if (gradient.code !== root.code) throw new DTypeError(`${fn}: expected a gradient of ${root.dtype}, got ${gradient.dtype}`);
+  if (gradient.code !== root.code)
+    throw new DTypeError(`${fn}: expected a gradient of ${root.dtype}, got ${gradient.dtype}`);
   return gradient;
 }
 
@@ -258,7 +263,8 @@ function step(node: Node, dy: Tensor, retainGraph: boolean, mark: number): void 
     const gradient = gradients[i];
     if (input === null || gradient === null || gradient === undefined) continue;
     if (mark !== 0 && input.wanted !== mark) continue;
-    if (detectingAnomalies() && !allFinite(gradient) && allFinite(dy)) throw new AnomalyError(`${node.rule.name} backward`);
+    if (detectingAnomalies() && !allFinite(gradient) && allFinite(dy))
+      throw new AnomalyError(`${node.rule.name} backward`);
     arrive(input, gradient);
   }
   if (!retainGraph) node.release();
@@ -273,7 +279,8 @@ function markWanted(nodes: readonly Node[], targets: readonly Node[], mark: numb
   }
 }
 
-const feedsTarget = (node: Node, mark: number): boolean => node.inputs.some((input) => input !== null && input.wanted === mark);
+const feedsTarget = (node: Node, mark: number): boolean =>
+  node.inputs.some((input) => input !== null && input.wanted === mark);
 
 function callHooks(node: Node, gradient: Tensor): Tensor {
   let dy = gradient;
@@ -281,7 +288,7 @@ function callHooks(node: Node, gradient: Tensor): Tensor {
     // The hook's owner may store what it sees.
     adopt(dy.storage);
     const replaced = hook(dy);
-    if (replaced === undefined) continue;
+    if (!(replaced instanceof Tensor)) continue;
     checkTensor('backward', "a hook's result", replaced);
     if (!sameShape(replaced.shape, dy.shape) || replaced.code !== dy.code) {
       throw new ShapeError(

@@ -65,7 +65,9 @@ export function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options
       let total = 0;
       const ys = floats(outputsOf(fn, point));
       if (ys.length !== outputs.length) {
-        throw new ShapeError(`gradcheck: the function returned ${outputs.length} float64 outputs and then ${ys.length}`);
+        throw new ShapeError(
+          `gradcheck: the function returned ${outputs.length} float64 outputs and then ${ys.length}`,
+        );
       }
       ys.forEach((y, i) => (total += sum(mul(y, directions[i]!)).itemSync()));
       return total;
@@ -76,7 +78,9 @@ export function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options
     const values = x.detach().dataSync() as Float64Array;
     const computed = analytic[k]?.dataSync();
     if (computed !== undefined && computed.length !== values.length) {
-      throw new ShapeError(`gradcheck: the gradient of inputs[${index}] has ${computed.length} elements, not ${values.length}`);
+      throw new ShapeError(
+        `gradcheck: the gradient of inputs[${index}] has ${computed.length} elements, not ${values.length}`,
+      );
     }
     for (let i = 0; i < values.length; i++) {
       const at = (step: number): number => {
@@ -87,7 +91,9 @@ export function gradcheck(fn: Differentiable, inputs: readonly Tensor[], options
       const numeric = (at(eps) - at(-eps)) / (2 * eps);
       const value = computed?.[i] ?? 0;
       if (!(Math.abs(value - numeric) <= atol + rtol * Math.abs(numeric))) {
-        throw new AutogradError(`gradcheck: inputs[${index}] element ${i}: backward gives ${value}, differences give ${numeric}`);
+        throw new AutogradError(
+          `gradcheck: inputs[${index}] element ${i}: backward gives ${value}, differences give ${numeric}`,
+        );
       }
     }
   });

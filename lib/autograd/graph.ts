@@ -14,8 +14,8 @@ export interface Rule {
   backward(dy: Tensor, node: Node): readonly (Tensor | null)[];
 }
 
-/** A function called with a gradient; what it returns takes the gradient's place. */
-export type Hook = (gradient: Tensor) => Tensor | undefined | void;
+/** A function called with a gradient; a tensor that it returns takes the gradient's place. */
+export type Hook = (gradient: Tensor) => unknown;
 
 let sequence = 0;
 
@@ -110,7 +110,9 @@ function withGrad<T>(name: string, value: boolean, fn: () => T): T {
   }
   if (result instanceof Promise) {
     result.catch(() => undefined);
-    throw new ValueError(`${name}: expected a synchronous function, got one that returns a promise; put ${name} inside it`);
+    throw new ValueError(
+      `${name}: expected a synchronous function, got one that returns a promise; put ${name} inside it`,
+    );
   }
   return result;
 }

@@ -50,7 +50,8 @@ export function checkConfig(value: unknown, path: string): RunConfig {
   const config = value as Partial<RunConfig>;
   if (typeof config.model !== 'string') wrong('the name of a model');
   if (!datasetNames.includes(config.dataset as DatasetName)) wrong(`a dataset of ${datasetNames.join(', ')}`);
-  if (!Object.hasOwn(optimizerRates, config.optimizer ?? '')) wrong(`an optimizer of ${Object.keys(optimizerRates).join(', ')}`);
+  if (!Object.hasOwn(optimizerRates, config.optimizer ?? ''))
+    wrong(`an optimizer of ${Object.keys(optimizerRates).join(', ')}`);
   for (const key of ['batch_size', 'lr', 'seed'] as const) {
     if (typeof config[key] !== 'number' || !(config[key] >= 0)) wrong(`a number ${key}`);
   }

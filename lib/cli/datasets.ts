@@ -1,4 +1,5 @@
 import type { DataLoader } from '../data/loader.js';
+import { UsageError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import type { Io } from './common.js';
 import { formatBytes } from './common.js';
@@ -23,19 +24,48 @@ export interface Recipe {
 }
 
 /** Optimizers that the command line knows, with their learning rates where no recipe gives one. */
-export const optimizerRates = { sgd: 0.1, adam: 1e-3, adamw: 1e-3, rmsprop: 1e-3, adagrad: 1e-2 } as const;
+export const optimizerRates = { sgd: 0.05, adam: 1e-3, adamw: 1e-3, rmsprop: 1e-3, adagrad: 1e-2 } as const;
 
 /** One of the names in {@link optimizerRates}. */
 export type OptimizerName = keyof typeof optimizerRates;
 
-const digits = { model: 'mlp', optimizer: 'adam', lr: 1e-3, batchSize: 64, epochs: 6, shuffle: true, features: 784 } as const;
+const digits = {
+  model: 'mlp',
+  optimizer: 'adam',
+  lr: 1e-3,
+  batchSize: 64,
+  epochs: 6,
+  shuffle: true,
+  features: 784,
+} as const;
 
 /** MNIST-1D follows its paper: Adam, 6000 steps of 100 examples in order. */
 export const recipes: Readonly<Record<DatasetName, Recipe>> = {
-  mnist1d: { model: 'mnist1d-mlp', optimizer: 'adam', lr: 0.01, batchSize: 100, epochs: 150, shuffle: false, features: 40 },
+  mnist1d: {
+    model: 'mnist1d-mlp',
+    optimizer: 'adam',
+    lr: 0.01,
+    batchSize: 100,
+    epochs: 150,
+    shuffle: false,
+    features: 40,
+  },
   mnist: digits,
   'fashion-mnist': { ...digits, epochs: 10 },
 };
+
+/** Throws {@link UsageError} unless a model that takes examples of `inputShape` can be trained on the data set. */
+export function checkInputs(
+  inputShape: readonly number[],
+  { model, dataset }: { model: string; dataset: DatasetName },
+): void {
+  const wanted = inputShape.reduce((a, b) => a * b, 1);
+  const { features, model: fitting } = recipes[dataset];
+  if (wanted === features) return;
+  throw new UsageError(
+    `model ${model} takes ${wanted} numbers a row and ${dataset} has ${features}; ${fitting} is a model for it`,
+  );
+}
 
 /** A loader of float32 rows and int32 classes. */
 export type ClassLoader = DataLoader<[Tensor, Tensor]>;

@@ -6,7 +6,7 @@ import { ioError } from '../io/atomic.js';
 import type { Tensor } from '../tensor.js';
 import { columns, examples, integer, oneOf, type Io } from './common.js';
 import { checkConfig } from './config.js';
-import { datasetNames, openDataset, recipes, type DatasetName } from './datasets.js';
+import { checkInputs, datasetNames, openDataset, type DatasetName } from './datasets.js';
 
 interface EvalOptions {
   model?: string;
@@ -34,20 +34,25 @@ export function evalCommand(io: Io): Command {
     .option('--json', 'one JSON line instead of the table')
     .addHelpText(
       'after',
-      examples('myelin eval runs/mnist1d-mlp', 'myelin eval runs/mlp --best --data-dir ~/data/mnist --json', 'myelin eval weights.safetensors --model mlp'),
+      examples(
+        'myelin eval runs/mnist1d-mlp',
+        'myelin eval runs/mlp --best --data-dir ~/data/mnist --json',
+        'myelin eval weights.safetensors --model mlp',
+      ),
     )
     .action(async (run: string, options: EvalOptions) => evalRun(run, options, io));
 }
 
 async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void> {
-  const [{ evaluate }, { accuracy }, { crossEntropy }, registry, runtime, { formatShare, formatInteger }] = await Promise.all([
-    import('../train/evaluate.js'),
-    import('../train/metrics.js'),
-    import('../ops/loss.js'),
-    import('../models/registry.js'),
-    import('../runtime.js'),
-    import('../train/progress.js'),
-  ]);
+  const [{ evaluate }, { accuracy }, { crossEntropy }, registry, runtime, { formatShare, formatInteger }] =
+    await Promise.all([
+      import('../train/evaluate.js'),
+      import('../train/metrics.js'),
+      import('../ops/loss.js'),
+      import('../models/registry.js'),
+      import('../runtime.js'),
+      import('../train/progress.js'),
+    ]);
   const split = oneOf('split', options.split, ['test', 'train'] as const);
   const path = await weightsFile(run, options.best === true);
   const { config, parameters } = await readWeights(path);
@@ -56,10 +61,7 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
   const model = registry.createModel(oneOf('model', name, registry.modelNames));
   const wanted = options.dataset ?? config?.dataset ?? registry.modelEntry(name).dataset;
   const dataset: DatasetName = oneOf('dataset', wanted, datasetNames);
-  const features = registry.modelEntry(name).inputShape.reduce((a, b) => a * b, 1);
-  if (features !== recipes[dataset].features) {
-    throw new UsageError(`model ${name} takes ${features} numbers a row and ${dataset} has ${recipes[dataset].features}`);
-  }
+  checkInputs(registry.modelEntry(name).inputShape, { model: name, dataset });
   if (options.threads !== undefined) runtime.setNumThreads(options.threads);
   model.loadStateDict(parameters);
   const dataDir = options.dataDir ?? config?.data_dir ?? undefined;
@@ -68,13 +70,25 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
     { split, batchSize: options.batchSize, ...(dataDir === undefined ? {} : { dataDir }) },
     io,
   );
-  const { rows, scores } = await evaluate(model, loader, { loss: (output, target) => crossEntropy(output, target), accuracy });
+  const { rows, scores } = await evaluate(model, loader, {
+    loss: (output, target) => crossEntropy(output, target),
+    accuracy,
+  });
   const { loss = NaN, accuracy: share = NaN } = scores;
   if (options.json === true) {
-    const line = { event: 'eval', model: name, dataset, split, rows, loss, accuracy: share, file: path };
+    const short = (value: number): number => Number(value.toPrecision(7));
+    const line = {
+      event: 'eval',
+      model: name,
+      dataset,
+      split,
+      rows,
+      loss: short(loss),
+      accuracy: short(share),
+      file: path,
+    };
     io.out.write(`${JSON.stringify(line)}\n`);
-  }
-  else {
+  } else {
     io.out.write(
       `${columns([
         ['model', `${name} (${path})`],

@@ -17,27 +17,37 @@ export function infoCommand(io: Io): Command {
         ...native,
         threads: getNumThreads(),
         memory: { ...used, limit, system_total: os.totalmem(), system_free: os.freemem() },
-        versions: { myelin: packageVersion(), node: process.versions.node, napi: process.versions.napi, v8: process.versions.v8 },
+        versions: {
+          myelin: packageVersion(),
+          node: process.versions.node,
+          napi: process.versions.napi,
+          v8: process.versions.v8,
+        },
         platform: `${process.platform}-${process.arch}`,
       };
       if (json === true) {
         io.out.write(`${JSON.stringify(line)}\n`);
         return;
       }
-      const list = (value: unknown): string => (Array.isArray(value) ? value.join(' ') : String(value));
-      const shown = new Set(['cpu', 'cores', 'threads', 'isa', 'compiledIsas', 'supportedIsas', 'features']);
-      const others = Object.entries(native).filter(([key, value]) => !shown.has(key) && typeof value !== 'object');
+      const cache = (bytes: number): string => (bytes > 0 ? `${bytes / 1024} KiB` : '?');
+      const { l1d, l2, l3 } = native.caches;
       io.out.write(
         `${columns([
           ['myelin', line.versions.myelin],
           ['node', `${line.versions.node} (Node-API ${line.versions.napi ?? '?'}), ${line.platform}`],
-          ['processor', `${list(native.cpu)}, ${list(native.cores)} cores`],
-          ['features', list(native.features)],
-          ['instruction set', `${list(native.isa)} (built: ${list(native.compiledIsas)}; runs here: ${list(native.supportedIsas)})`],
+          ['processor', `${native.cpu}, ${native.cores} cores`],
+          ['features', native.features.join(' ')],
+          [
+            'instruction set',
+            `${native.isa} (built: ${native.compiledIsas.join(' ')}; runs here: ${native.supportedIsas.join(' ')})`,
+          ],
+          ['caches', `L1d ${cache(l1d)}, L2 ${cache(l2)}, L3 ${cache(l3)}`],
           ['threads', String(line.threads)],
-          ['tensor memory', `${formatBytes(used.allocated)} in use, limit ${limit === null ? 'none' : formatBytes(limit)}`],
+          [
+            'tensor memory',
+            `${formatBytes(used.allocated)} in use, limit ${limit === null ? 'none' : formatBytes(limit)}`,
+          ],
           ['system memory', `${formatBytes(os.freemem())} free of ${formatBytes(os.totalmem())}`],
-          ...others.map(([key, value]) => [key, String(value)] as const),
         ])}\n`,
       );
     });

@@ -15,7 +15,10 @@ export const EXIT = { ok: 0, failure: 1, usage: 2, interrupted: 130 } as const;
  *
  * @param argv - the arguments after the program's name.
  */
-export async function main(argv: readonly string[], io: Io = { out: process.stdout, err: process.stderr }): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  io: Io = { out: process.stdout, err: process.stderr },
+): Promise<number> {
   let code: number = EXIT.ok;
   const program = new Command('myelin')
     .description('Train neural networks on this machine’s processor.')

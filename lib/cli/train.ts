@@ -1,30 +1,14 @@
-import { join, relative } from 'node:path';
+import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
-import type { EpochRecord } from '../train/record.js';
+import type { Tensor } from '../tensor.js';
+import { figuresOf, type EpochRecord } from '../train/record.js';
 import type { Callback, FitResult } from '../train/types.js';
 import { examples, integer, oneOf, positive, type Io } from './common.js';
 import { exists, newRunDirectory, readConfig, writeConfig, type RunConfig } from './config.js';
-import { datasetNames, openDataset, optimizerRates, recipes, type DatasetName, type OptimizerName } from './datasets.js';
+import { newConfig, resumedConfig, type TrainOptions } from './options.js';
+import { checkInputs, datasetNames, openDataset, optimizerRates, type OptimizerName } from './datasets.js';
 import { watchInterrupts } from './interrupt.js';
-
-interface TrainOptions {
-  model?: string;
-  dataset?: string;
-  dataDir?: string;
-  epochs?: number;
-  steps?: number;
-  batchSize?: number;
-  shuffle?: boolean;
-  optimizer?: string;
-  lr?: number;
-  patience?: number;
-  seed?: number;
-  threads?: number;
-  out?: string;
-  resume?: string | true;
-  json?: true;
-}
 
 /** `myelin train`. `finish` is given the exit code. */
 export function trainCommand(io: Io, finish: (code: number) => void): Command {
@@ -44,7 +28,9 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
     .option('--seed <n>', 'seed of the initial parameters and of every order (default: 0)', integer(0))
     .option('--threads <n>', 'compute threads (default: all that this process may use)', integer(1))
     .option('--out <dir>', 'directory of the run (default: runs/<model>, numbered)')
-    .addOption(new Option('--resume [run]', 'go on with a run that was interrupted, bit for bit (default: the one in --out)'))
+    .addOption(
+      new Option('--resume [run]', 'go on with a run that was interrupted, bit for bit (default: the one in --out)'),
+    )
     .option('--json', 'JSON lines on standard output: one an epoch, and one when done')
     .addHelpText(
       'after',
@@ -60,50 +46,58 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
 }
 
 async function train(options: TrainOptions, io: Io): Promise<number> {
-  const [{ Trainer }, { accuracy }, { progress, resultLine, formatInteger, formatShare }, runtime, random, registry, { summary }, { crossEntropy }] =
-    await Promise.all([
-      import('../train/trainer.js'),
-      import('../train/metrics.js'),
-      import('../train/progress.js'),
-      import('../runtime.js'),
-      import('../random.js'),
-      import('../models/registry.js'),
-      import('../nn/summary.js'),
-      import('../ops/loss.js'),
-    ]);
+  const [
+    { Trainer },
+    { makeDirectory },
+    { accuracy },
+    { progress, resultLine, formatInteger, formatShare },
+    runtime,
+    random,
+    registry,
+    { summary },
+    { crossEntropy },
+  ] = await Promise.all([
+    import('../train/trainer.js'),
+    import('../train/fit.js'),
+    import('../train/metrics.js'),
+    import('../train/progress.js'),
+    import('../runtime.js'),
+    import('../random.js'),
+    import('../models/registry.js'),
+    import('../nn/summary.js'),
+    import('../ops/loss.js'),
+  ]);
   const resume = options.resume !== undefined;
   const given = typeof options.resume === 'string' ? options.resume : undefined;
   if (given !== undefined && options.out !== undefined && given !== options.out) {
     throw new UsageError('--resume RUN goes on in RUN; leave out --out');
   }
-  if (resume && given === undefined && options.out === undefined) throw new UsageError('--resume needs a run: --resume runs/NAME');
+  if (resume && given === undefined && options.out === undefined)
+    throw new UsageError('--resume needs a run: --resume runs/NAME');
   const config = resume
     ? resumedConfig(options, await readConfig(given ?? options.out ?? ''))
     : newConfig(options, registry.modelNames, (name) => registry.modelEntry(name).dataset);
   const entry = registry.modelEntry(oneOf('model', config.model, registry.modelNames));
-  const features = entry.inputShape.reduce((a, b) => a * b, 1);
-  if (features !== recipes[config.dataset].features) {
-    const fitting = registry.modelNames.filter(
-      (name) => registry.modelEntry(name).inputShape.reduce((a, b) => a * b, 1) === recipes[config.dataset].features,
-    );
-    throw new UsageError(
-      `model ${config.model} takes ${features} numbers a row and ${config.dataset} has ${recipes[config.dataset].features}; models for it: ${fitting.join(', ')}`,
-    );
-  }
-  const out = given ?? options.out ?? (await newRunDirectory(config.model));
-  const checkpoint = join(out, 'checkpoint.safetensors');
-  if (!resume && (await exists(checkpoint))) {
-    throw new UsageError(`${out} holds a run already; go on with --resume ${out}, or choose another --out`);
+  checkInputs(entry.inputShape, config);
+  const chosen = given ?? options.out;
+  if (!resume && chosen !== undefined && (await exists(join(chosen, 'checkpoint.safetensors')))) {
+    throw new UsageError(`${chosen} holds a run already; go on with --resume ${chosen}, or choose another --out`);
   }
 
   const interrupts = watchInterrupts(io.err);
+  let started = false;
   try {
     const { signal } = interrupts;
     if (options.threads !== undefined) runtime.setNumThreads(options.threads);
     random.manualSeed(config.seed);
     const model = entry.create();
     const optimizer = await makeOptimizer(config.optimizer, model.parameters(), config.lr);
-    const data = { batchSize: config.batch_size, signal, seed: config.seed, ...(config.data_dir === null ? {} : { dataDir: config.data_dir }) };
+    const data = {
+      batchSize: config.batch_size,
+      signal,
+      seed: config.seed,
+      ...(config.data_dir === null ? {} : { dataDir: config.data_dir }),
+    };
     const loader = await openDataset(config.dataset, { ...data, split: 'train', shuffle: config.shuffle }, io);
     const validation = await openDataset(config.dataset, { ...data, split: 'test', batchSize: 1000 }, io);
 
@@ -111,9 +105,12 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     const setup = `${config.model} on ${config.dataset} · ${formatInteger(layers.totalParameters)} parameters · ${config.optimizer} lr ${config.lr} · batch ${config.batch_size}`;
     const json = options.json === true;
     const line = (value: object): void => void io.out.write(`${JSON.stringify(value)}\n`);
-    if (!json) io.out.write(`${layers.toString()}\n\n${setup} · seed ${config.seed} · ${runtime.getNumThreads()} threads\n`);
+    if (!json)
+      io.out.write(`${layers.toString()}\n\n${setup} · seed ${config.seed} · ${runtime.getNumThreads()} threads\n`);
     const epochLines: Callback = { onEpochEnd: (record) => line({ event: 'epoch', ...rounded(record) }) };
 
+    const out = chosen ?? (await newRunDirectory(config.model));
+    started = true;
     const trainer = new Trainer({
       model,
       optimizer,
@@ -122,9 +119,12 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
       callbacks: json ? [epochLines] : [progress({ stream: io.err })],
       out,
       config,
-      report: { title: relative('runs', out).startsWith('..') ? out : relative('runs', out), subtitle: (result) => `${setup} · ${resultLine(result)}` },
+      report: {
+        title: basename(out),
+        subtitle: (result) => `${setup} · ${resultLine(result)}`,
+      },
     });
-    await import('../train/fit.js').then(({ makeDirectory }) => makeDirectory(out));
+    await makeDirectory(out);
     await writeConfig(out, config);
     const result = await trainer.fit(loader, {
       ...(config.epochs === null ? {} : { epochs: config.epochs }),
@@ -139,17 +139,21 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     if (json) line(done);
     else {
       if (done.test_accuracy !== null) {
-        const best = result.best?.monitor === 'test_accuracy' ? `  (best ${formatShare(result.best.value)} at epoch ${result.best.epoch})` : '';
+        const best =
+          result.best?.monitor === 'test_accuracy'
+            ? `  (best ${formatShare(result.best.value)} at epoch ${result.best.epoch})`
+            : '';
         io.out.write(`\ntest accuracy ${formatShare(done.test_accuracy)}${best}\n`);
       }
       io.out.write(`${resultLine(result)}\n`);
-      for (const path of [done.checkpoint, done.metrics, done.config, done.report]) if (path !== null) io.out.write(`  ${path}\n`);
+      for (const path of [done.checkpoint, done.metrics, done.config, done.report])
+        if (path !== null) io.out.write(`  ${path}\n`);
     }
     if (result.status !== 'interrupted') return 0;
     io.err.write(`myelin: interrupted; go on with: myelin train --resume ${out}\n`);
     return interrupts.code();
   } catch (error) {
-    if (!interrupts.signal.aborted) throw error;
+    if (started || !interrupts.signal.aborted) throw error;
     io.err.write('myelin: interrupted before training began\n');
     return interrupts.code();
   } finally {
@@ -157,57 +161,7 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
   }
 }
 
-function newConfig(
-  options: TrainOptions,
-  models: readonly string[],
-  datasetOf: (model: string) => DatasetName,
-): RunConfig {
-  const wanted = options.model === undefined ? undefined : oneOf('model', options.model, models);
-  const dataset =
-    options.dataset === undefined ? (wanted === undefined ? 'mnist1d' : datasetOf(wanted)) : oneOf('dataset', options.dataset, datasetNames);
-  const recipe = recipes[dataset];
-  const names = Object.keys(optimizerRates) as OptimizerName[];
-  const optimizer = options.optimizer === undefined ? recipe.optimizer : oneOf('optimizer', options.optimizer, names);
-  return {
-    model: wanted ?? recipe.model,
-    dataset,
-    epochs: options.epochs ?? (options.steps === undefined ? recipe.epochs : null),
-    steps: options.steps ?? null,
-    batch_size: options.batchSize ?? recipe.batchSize,
-    shuffle: options.shuffle ?? recipe.shuffle,
-    optimizer,
-    lr: options.lr ?? (optimizer === recipe.optimizer ? recipe.lr : optimizerRates[optimizer]),
-    seed: options.seed ?? 0,
-    data_dir: options.dataDir ?? null,
-  };
-}
-
-/** The run's own configuration; only how long it goes and where its data lie may be new. */
-function resumedConfig(options: TrainOptions, config: RunConfig): RunConfig {
-  const fixed = [
-    ['--model', options.model, config.model],
-    ['--dataset', options.dataset, config.dataset],
-    ['--batch-size', options.batchSize, config.batch_size],
-    ['--optimizer', options.optimizer, config.optimizer],
-    ['--lr', options.lr, config.lr],
-    ['--seed', options.seed, config.seed],
-    ['--shuffle', options.shuffle, config.shuffle],
-  ] as const;
-  for (const [name, wanted, had] of fixed) {
-    if (wanted !== undefined && wanted !== had) {
-      throw new UsageError(`${name} cannot change on --resume: the run has ${String(had)}, got ${String(wanted)}`);
-    }
-  }
-  const longer = options.epochs !== undefined || options.steps !== undefined;
-  return {
-    ...config,
-    epochs: longer ? (options.epochs ?? null) : config.epochs,
-    steps: longer ? (options.steps ?? null) : config.steps,
-    data_dir: options.dataDir ?? config.data_dir,
-  };
-}
-
-async function makeOptimizer(name: OptimizerName, parameters: Iterable<import('../tensor.js').Tensor>, lr: number) {
+async function makeOptimizer(name: OptimizerName, parameters: Iterable<Tensor>, lr: number) {
   switch (name) {
     case 'sgd':
       return new (await import('../optim/sgd.js')).SGD(parameters, { lr, momentum: 0.9 });
@@ -224,7 +178,8 @@ async function makeOptimizer(name: OptimizerName, parameters: Iterable<import('.
 
 function doneLine(result: FitResult, config: RunConfig, out: string) {
   const { last, best } = result;
-  const finite = (value: number | undefined): number | null => (value !== undefined && Number.isFinite(value) ? value : null);
+  const finite = (value: number | undefined): number | null =>
+    value !== undefined && Number.isFinite(value) ? Number(value.toPrecision(7)) : null;
   return {
     event: 'done',
     status: result.status,
@@ -237,7 +192,7 @@ function doneLine(result: FitResult, config: RunConfig, out: string) {
     train_accuracy: finite(last?.train_accuracy),
     test_loss: finite(last?.test_loss),
     test_accuracy: finite(last?.test_accuracy),
-    best: best === undefined ? null : { ...best },
+    best: best === undefined ? null : { ...best, value: finite(best.value) },
     run: out,
     checkpoint: join(out, 'checkpoint.safetensors'),
     metrics: join(out, 'metrics.jsonl'),
@@ -248,6 +203,6 @@ function doneLine(result: FitResult, config: RunConfig, out: string) {
 
 function rounded(record: EpochRecord): Record<string, number | null> {
   return Object.fromEntries(
-    Object.entries(record).map(([key, value]) => [key, Number.isFinite(value) ? Number(value.toPrecision(7)) : null]),
+    figuresOf(record).map(([key, value]) => [key, Number.isFinite(value) ? Number(value.toPrecision(7)) : null]),
   );
 }

@@ -7,7 +7,7 @@ import { randperm } from '../ops/random.js';
 import { narrow } from '../ops/views.js';
 import type { Generator } from '../random.js';
 import { Tensor } from '../tensor.js';
-import { Indices, Rows } from './rows.js';
+import { Indices, type Rows } from './rows.js';
 
 /**
  * Numbered examples that can be had in batches of the type `B`. Extend it for data of your own:

@@ -5,6 +5,7 @@ import { checkBoolean, checkOneOf, show } from '../check.js';
 import { FileFormatError, IoError } from '../errors.js';
 import { checkPath, ioError } from '../io/atomic.js';
 import { fromTypedArray } from '../ops/create.js';
+import { numelOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { TensorDataset } from './dataset.js';
 import { cacheDir, download } from './download.js';
@@ -191,7 +192,7 @@ async function findFile(
 
 /** The elements of a file that must be the published one with this shape. */
 async function readPublished(path: string, file: PublishedFile, shape: number[], title: string): Promise<Uint8Array> {
-  const expected = shape.reduce((a, b) => a * b, 4 + 4 * shape.length);
+  const expected = 4 + 4 * shape.length + numelOf(shape);
   const bytes = await readMaybeGzip('mnist', path, expected);
   const array = parseIdx(bytes, path);
   if (

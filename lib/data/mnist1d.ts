@@ -162,13 +162,16 @@ const kernel = ((): Float64Array => {
 /** Convolution with {@link kernel}; beyond its ends the signal is mirrored, ends repeated (d c b a | a b c d | d c b a). */
 function gaussianFilter(values: Float64Array): Float64Array {
   const n = values.length;
+  const mirrored = new Float64Array(n + 16);
+  mirrored.set(values, 8);
+  for (let i = 0; i < 8; i++) {
+    mirrored[7 - i] = values[i]!;
+    mirrored[n + 8 + i] = values[n - 1 - i]!;
+  }
   const out = new Float64Array(n);
   for (let i = 0; i < n; i++) {
     let sum = 0;
-    for (let j = -8; j <= 8; j++) {
-      const at = i + j;
-      sum += kernel[j + 8]! * values[at < 0 ? -1 - at : at >= n ? 2 * n - 1 - at : at]!;
-    }
+    for (let j = 0; j < 17; j++) sum += kernel[j]! * mirrored[i + j]!;
     out[i] = sum;
   }
   return out;

@@ -84,8 +84,8 @@ export class Mt19937 {
   #refill(): void {
     const s = this.#state;
     for (let i = 0; i < N; i++) {
-      const y = (s[i]! & 0x80000000) | (s[(i + 1) % N]! & 0x7fffffff);
-      s[i] = s[(i + M) % N]! ^ (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
+      const y = (s[i]! & 0x80000000) | (s[i < N - 1 ? i + 1 : 0]! & 0x7fffffff);
+      s[i] = s[i < N - M ? i + M : i + M - N]! ^ (y >>> 1) ^ (-(y & 1) & 0x9908b0df);
     }
     this.#next = 0;
   }

@@ -1,5 +1,5 @@
 import { show } from '../check.js';
-import { FileFormatError, ShapeError, ValueError } from '../errors.js';
+import { type FileFormatError, ShapeError, ValueError } from '../errors.js';
 
 /** Bytes per element of the dtypes that safetensors files hold, in the order of the reference implementation. */
 export const itemBytes = {
@@ -118,9 +118,10 @@ export function parseHeader(
   for (const [name, value] of Object.entries(root)) {
     if (!isText(name)) throw fail(`has a name that is not valid text: ${show(name)}`);
     if (name === '__metadata__') {
-      if (!isObject(value)) throw fail(`has bad metadata: expected an object of strings, got ${show(value)}`);
+      if (!isObject(value)) throw fail(`has bad metadata: expected an object of strings, got ${brief(value)}`);
       for (const [key, text] of Object.entries(value)) {
-        if (typeof text !== 'string') throw fail(`has bad metadata: expected text for ${show(key)}, got ${show(text)}`);
+        if (typeof text !== 'string')
+          throw fail(`has bad metadata: expected text for ${show(key)}, got ${brief(text)}`);
         metadata[key] = text;
       }
     } else {
@@ -144,14 +145,14 @@ export function parseHeader(
 }
 
 function parseEntry(name: string, value: unknown, fail: (message: string) => FileFormatError): ParsedEntry {
-  if (!isObject(value)) throw fail(`has a bad header: expected an object for ${show(name)}, got ${show(value)}`);
+  if (!isObject(value)) throw fail(`has a bad header: expected an object for ${show(name)}, got ${brief(value)}`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !rank.has(dtype)) {
-    throw fail(`has a bad header: expected a known dtype for tensor ${show(name)}, got ${show(dtype)}`);
+    throw fail(`has a bad header: expected a known dtype for tensor ${show(name)}, got ${brief(dtype)}`);
   }
-  if (!isSizes(shape)) throw fail(`has a bad header: expected a shape for tensor ${show(name)}, got ${show(shape)}`);
+  if (!isSizes(shape)) throw fail(`has a bad header: expected a shape for tensor ${show(name)}, got ${brief(shape)}`);
   if (!isSizes(offsets) || offsets.length !== 2) {
-    throw fail(`has a bad header: expected two data_offsets for tensor ${show(name)}, got ${show(offsets)}`);
+    throw fail(`has a bad header: expected two data_offsets for tensor ${show(name)}, got ${brief(offsets)}`);
   }
   const [begin, end] = offsets as [number, number];
   const size = bytesOf(shape, itemBytes[dtype as SafetensorsDType]);
@@ -177,6 +178,10 @@ function bytesOf(shape: readonly number[], bytes: number): number | undefined {
 
 const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && (v as number) >= 0 && !Object.is(v, -0));
+
+/** A value of hostile JSON in a message: arrays in arrays can be too deep to be shown. */
+const brief = (value: unknown): string =>
+  Array.isArray(value) && value.some((v) => typeof v === 'object') ? 'nested arrays' : show(value);
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -12,9 +12,10 @@ export interface ModelOptions {
 }
 
 /**
- * A multilayer perceptron: linear layers with ReLU between them. `sizes` runs from the input to the output; two sizes alone are
- * a linear classifier. 784-200-200-10 has 199,210 parameters. x (N, sizes[0]), or more dimensions after the first that hold as
- * many elements, to logits (N, sizes.at(-1)). State dict: `fc.0.weight`, `fc.0.bias`, `fc.1.weight`, ….
+ * A multilayer perceptron: linear layers with ReLU between them. `sizes` runs from the input to the output; two sizes
+ * alone are a linear classifier. 784-200-200-10 has 199,210 parameters. x (N, sizes[0]), or more dimensions after the
+ * first that hold as many elements, to logits (N, sizes.at(-1)). State dict: `fc.0.weight`, `fc.0.bias`, `fc.1.weight`,
+ * ….
  */
 export class MLP extends Module {
   readonly fc: readonly Linear[];
@@ -24,8 +25,8 @@ export class MLP extends Module {
     if (!Array.isArray(sizes) || sizes.length < 2) {
       throw new ValueError(`MLP: expected sizes to be two numbers or more, got ${show(sizes)}`);
     }
-    for (const size of sizes as readonly number[]) checkInteger('MLP', 'sizes', size, { min: 1 });
-    this.fc = (sizes as readonly number[]).slice(1).map((size, i) => new Linear(sizes[i]!, size, options));
+    const widths = (sizes as readonly unknown[]).map((size) => checkInteger('MLP', 'sizes', size, { min: 1 }));
+    this.fc = widths.slice(1).map((size, i) => new Linear(widths[i]!, size, options));
   }
 
   forward(x: Tensor): Tensor {

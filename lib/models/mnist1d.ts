@@ -23,8 +23,9 @@ export class Mnist1dLinear extends Module {
 }
 
 /**
- * The perceptron of the MNIST-1D paper, with a skip over its second layer: h = relu(W₁x), h = h + relu(W₂h), logits = W₃h;
- * 15,210 parameters with 100 hidden units. x (N, 40) to (N, 10). Greydanus & Kobak, "Scaling down deep learning" (2020).
+ * The perceptron of the MNIST-1D paper, with a skip over its second layer: h = relu(W₁x), h = h + relu(W₂h), logits =
+ * W₃h; 15,210 parameters with 100 hidden units. x (N, 40) to (N, 10). Greydanus & Kobak, "Scaling down deep learning"
+ * (2020).
  */
 export class Mnist1dMLP extends Module {
   readonly linear1: Linear;

@@ -131,7 +131,7 @@ export function lease(storages: Storage[]): void {
 export function free(storage: Storage): void {
   if (storage.owner === Owner.Freed) return;
   if (storage.ticket !== 0) {
-    addon.untrack(storage);
+    addon.untrack(storage.ticket);
     endTicket(storage.ticket);
     storage.ticket = 0;
   }
@@ -147,7 +147,7 @@ export function free(storage: Storage): void {
 function leave(owner: Lease, storage: Storage): void {
   owner.ids[storage.leaseIndex] = 0;
   if (--owner.live === 0) {
-    addon.untrack(owner);
+    addon.untrack(owner.ticket);
     endTicket(owner.ticket);
   }
 }

@@ -1,4 +1,12 @@
-import { IndexOutOfRangeError, DTypeError, MyelinError, NativeError, OutOfMemoryError, ShapeError, ValueError } from '../errors.js';
+import {
+  IndexOutOfRangeError,
+  DTypeError,
+  type MyelinError,
+  NativeError,
+  OutOfMemoryError,
+  ShapeError,
+  ValueError,
+} from '../errors.js';
 import { loadAddon } from './load.js';
 import { opcode, type OpName } from './ops.generated.js';
 
@@ -18,6 +26,7 @@ export interface Addon {
   readonly segments: readonly Float64Array[];
   readonly dead: Int32Array;
   submit(segment: number, words: number, wake: boolean): number;
+  queued(): number;
   item(id: number, dtype: number, offset: number, callback?: Callback<number>): number | NativeFailure | undefined;
   read(
     id: number,
@@ -28,7 +37,7 @@ export interface Addon {
   sync(callback?: Callback<void>): boolean | NativeFailure | undefined;
   upload(id: number, data: ArrayBufferView): NativeFailure | undefined;
   track(object: object, ticket: number): void;
-  untrack(object: object): void;
+  untrack(ticket: number): void;
   setNumThreads(n: number): void;
   getNumThreads(): number;
   memory(): MemoryStats;
@@ -76,7 +85,10 @@ const CONTIGUOUS = 1 << 8;
 /** Work estimated below this many nanoseconds waits for a read instead of waking the executor: a hand-off costs more. */
 const LIGHT_NS = 25_000;
 
-export const addon: Addon = loadAddon() as Addon;
+/** Segments in flight that keep the executor busy while the next is written. */
+const AHEAD = 2;
+
+export const addon: Addon = loadAddon();
 
 {
   const expected = Object.keys(opcode);
@@ -95,7 +107,7 @@ let segment = 0;
 let words: Float64Array = segments[0]!;
 let position = 0;
 let pendingNs = 0;
-let microtask = false;
+let scheduled = false;
 
 // ---------------------------------------------------------------------------------------------- handles
 
@@ -127,9 +139,21 @@ function flush(wake: boolean): void {
   if (wake) pendingNs = 0;
 }
 
-function flushSoon(): void {
-  microtask = false;
-  flush(true);
+/**
+ * Heavy work starts at once while the executor has little to do. Otherwise it gathers in the segment, so that the few segments
+ * last and this thread need not wait; what is left when the thread has nothing more to say goes out then.
+ */
+function heavy(): void {
+  if (addon.queued() < AHEAD) flush(true);
+  else if (!scheduled) {
+    scheduled = true;
+    queueMicrotask(flushScheduled);
+  }
+}
+
+function flushScheduled(): void {
+  scheduled = false;
+  if (pendingNs > LIGHT_NS) flush(true);
 }
 
 function putOperand(p: number, t: Operand): number {
@@ -198,12 +222,7 @@ function begin(op: number, nin: number, nout: number, nparams: number, need: num
 function end(p: number, ns: number): void {
   position = p;
   pendingNs += ns;
-  if (pendingNs > LIGHT_NS && !microtask) heavy();
-}
-
-/** Starts heavy work now when the executor has little to do, else with the commands that follow it. */
-function heavy(): void {
-  flush(true);
+  if (pendingNs > LIGHT_NS) heavy();
 }
 
 /**
@@ -218,7 +237,13 @@ export function emit(
   ns: number,
   scalarCode = 0,
 ): void {
-  let p = begin(op, inputs.length, outputs.length, params.length, 4 + 19 * (inputs.length + outputs.length) + params.length);
+  let p = begin(
+    op,
+    inputs.length,
+    outputs.length,
+    params.length,
+    4 + 19 * (inputs.length + outputs.length) + params.length,
+  );
   for (let i = 0; i < inputs.length; i++) {
     const x = inputs[i]!;
     if (x === null) words[p++] = ABSENT;
@@ -304,7 +329,8 @@ export function toError(failure: NativeFailure): MyelinError {
   return new Class(`${prefix}${failure.message}`);
 }
 
-const isFailure = (value: unknown): value is NativeFailure => typeof value === 'object' && value !== null && 'status' in value;
+const isFailure = (value: unknown): value is NativeFailure =>
+  typeof value === 'object' && value !== null && 'status' in value;
 
 function settle<T>(start: (callback: Callback<T>) => T | NativeFailure | undefined): Promise<T> {
   let resolve!: (value: T) => void;
@@ -357,7 +383,7 @@ export function readBytesSync(id: number, byteOffset: number, byteLength: number
 /** Resolves when every command given so far has run. Rejects with an in-place command's error that nobody has seen. */
 export async function synchronize(): Promise<void> {
   flushForRead();
-  await settle<unknown>((callback) => addon.sync(callback as Callback<void>));
+  await settle<unknown>((callback) => addon.sync(callback));
 }
 
 /** The opcode of an op by name. */

@@ -10,9 +10,9 @@ import { foreach } from '../optim/foreach.js';
 import { Tensor } from '../tensor.js';
 
 /**
- * Scales the gradients of `parameters` in place so that their norm, taken over all of them as one vector, is at most `maxNorm`.
- * Returns the norm before scaling, a scalar that is not yet computed: nothing waits. Parameters without a gradient are left
- * out. `normType` is 2 by default; Infinity gives the largest absolute value.
+ * Scales the gradients of `parameters` in place so that their norm, taken over all of them as one vector, is at most
+ * `maxNorm`. Returns the norm before scaling, a scalar that is not yet computed: nothing waits. Parameters without a
+ * gradient are left out. `normType` is 2 by default; Infinity gives the largest absolute value.
  */
 export function clipGradNorm(
   parameters: Tensor | Iterable<Tensor>,

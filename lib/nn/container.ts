@@ -5,8 +5,8 @@ import { checkName, Module, type UnaryModule } from './module.js';
 import { Parameter } from './parameter.js';
 
 /**
- * Calls its modules one after the other, each on the result of the one before. Positional modules are named `0`, `1`, …;
- * an object or map names them itself: `new Sequential({ hidden: new Linear(4, 8), act: new ReLU() })`.
+ * Calls its modules one after the other, each on the result of the one before. Positional modules are named `0`, `1`,
+ * …; an object or map names them itself: `new Sequential({ hidden: new Linear(4, 8), act: new ReLU() })`.
  */
 export class Sequential extends Module {
   readonly #items: Map<string, UnaryModule>;
@@ -223,8 +223,8 @@ function checkIterable<T>(fn: string, items: Iterable<T>): Iterable<T> {
 }
 
 function itemAt<T>(fn: string, list: readonly T[], index: number): T {
+  const item = index >= 0 ? list[index] : list.at(index);
+  if (item !== undefined && Number.isInteger(index)) return item;
   checkInteger(fn, 'index', index);
-  const item = list.at(index);
-  if (item !== undefined) return item;
   throw new IndexOutOfRangeError(`${fn}: expected index in [${-list.length}, ${list.length - 1}], got ${index}`);
 }

@@ -8,8 +8,9 @@ import type { Generator } from '../random.js';
 import { formatShape } from '../shape.js';
 import { Tensor } from '../tensor.js';
 
-// Every function fills `tensor` in place, without recording, and returns it. Random ones draw from `generator`, by default
-// the default generator. Fans: of a weight (out, in, …kernel), fan_in = in · kernel size, fan_out = out · kernel size.
+// Every function fills `tensor` in place, without recording, and returns it. Random ones draw from `generator`, by
+// default the default generator. Fans: of a weight (out, in, …kernel), fan_in = in · kernel size, fan_out = out ·
+// kernel size.
 
 /** Names that {@link calculateGain} knows. */
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leaky_relu' | 'selu';
@@ -35,8 +36,8 @@ export interface GainOptions {
 }
 
 /**
- * The factor that keeps the variance through a nonlinearity: 1 for linear and sigmoid, 5/3 tanh, √2 relu, √(2/(1 + param²))
- * leaky_relu (param is its slope, 0.01), 3/4 selu.
+ * The factor that keeps the variance through a nonlinearity: 1 for linear and sigmoid, 5/3 tanh, √2 relu, √(2/(1 +
+ * param²)) leaky_relu (param is its slope, 0.01), 3/4 selu.
  */
 export function calculateGain(nonlinearity: Nonlinearity, param = 0.01): number {
   checkNumber('calculateGain', 'param', param);
@@ -59,7 +60,7 @@ export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1, generat
   checkFloatTensor('uniform_', tensor);
   checkNumber('uniform_', 'low', low);
   checkNumber('uniform_', 'high', high, { min: low });
-  return noGrad(() => tensor.uniform_(low, high, generator)) as T;
+  return noGrad<T>(() => tensor.uniform_(low, high, generator));
 }
 
 /** N(mean, std²); 0 and 1. */
@@ -67,14 +68,14 @@ export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1, generato
   checkFloatTensor('normal_', tensor);
   checkNumber('normal_', 'mean', mean);
   checkNumber('normal_', 'std', std, { min: 0 });
-  return noGrad(() => tensor.normal_(mean, std, generator)) as T;
+  return noGrad<T>(() => tensor.normal_(mean, std, generator));
 }
 
 /** One value everywhere. */
 export function constant_<T extends Tensor>(tensor: T, value: number): T {
   checkTensor('constant_', tensor);
   checkNumber('constant_', 'value', value, { finite: false });
-  return noGrad(() => tensor.fill_(value)) as T;
+  return noGrad<T>(() => tensor.fill_(value));
 }
 
 /** Ones. */
@@ -174,8 +175,8 @@ function truncated(n: number, alpha: number, beta: number, generator: Generator 
 }
 
 /**
- * A random (semi-)orthogonal matrix times `gain`; dimensions after the first are taken together. Uniform over such matrices.
- * Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks" (2013).
+ * A random (semi-)orthogonal matrix times `gain`; dimensions after the first are taken together. Uniform over such
+ * matrices. Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks" (2013).
  */
 export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1, generator }: GainOptions = {}): T {
   checkFloatTensor('orthogonal_', tensor);
@@ -199,8 +200,8 @@ export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1, generator }
 }
 
 /**
- * Q of the QR factorisation with positive diagonal of R (by Householder reflections) of the m × n matrix, m ≥ n. Both are stored
- * by columns.
+ * Q of the QR factorisation with positive diagonal of R (by Householder reflections) of the m × n matrix, m ≥ n. Both
+ * are stored by columns.
  */
 function orthonormalColumns(a: Float64Array, m: number, n: number): Float64Array {
   const tau = new Float64Array(n);

@@ -21,8 +21,8 @@ export interface LinearOptions {
 }
 
 /**
- * `y = x Wᵀ + b`: x (…, inFeatures) to y (…, outFeatures). `weight` is (outFeatures, inFeatures), `bias` (outFeatures) or
- * null. Both start as U(−1/√inFeatures, 1/√inFeatures), as in PyTorch.
+ * `y = x Wᵀ + b`: x (…, inFeatures) to y (…, outFeatures). `weight` is (outFeatures, inFeatures), `bias` (outFeatures)
+ * or null. Both start as U(−1/√inFeatures, 1/√inFeatures), as in PyTorch.
  */
 export class Linear extends Module {
   readonly inFeatures: number;

@@ -40,8 +40,8 @@ let callNumber = 0;
 let invoke: (module: Module, body: Forward, args: unknown[]) => unknown;
 
 /**
- * Base of every network and layer, as `torch.nn.Module`. A subclass makes its parameters and children in its constructor
- * and defines `forward`; users call `model.forward(x)`.
+ * Base of every network and layer, as `torch.nn.Module`. A subclass makes its parameters and children in its
+ * constructor and defines `forward`; users call `model.forward(x)`.
  *
  * Parameters, child modules and arrays of either are found by property, in the order in which they were set; buffers
  * are named with {@link Module.registerBuffer}. Private (`#`) properties, maps and plain objects are not searched.
@@ -59,7 +59,7 @@ export abstract class Module {
   #lastCall = 0;
 
   constructor() {
-    wrapForward(new.target.prototype as Module);
+    wrapForward(new.target.prototype);
   }
 
   /** The computation. Subclasses give it its arguments and result. */
@@ -270,8 +270,8 @@ export abstract class Module {
   }
 
   /**
-   * Parameters and persistent buffers by their dotted names. The tensors are detached and share the module's memory: they
-   * follow later updates; `clone()` what must not.
+   * Parameters and persistent buffers by their dotted names. The tensors are detached and share the module's memory:
+   * they follow later updates; `clone()` what must not.
    */
   stateDict(): StateDict {
     const dict = Object.create(null) as StateDict;
@@ -354,13 +354,15 @@ export abstract class Module {
 
 const wrappedPrototypes = new WeakSet<object>();
 
-/** Replaces every `forward` on the prototype chain, once per class that defines one, by one that runs scope and hooks. */
+/**
+ * Replaces every `forward` on the prototype chain, once per class that defines one, by one that runs scope and hooks.
+ */
 function wrapForward(prototype: Module): void {
   for (let proto = prototype; proto !== Module.prototype; proto = Object.getPrototypeOf(proto) as Module) {
     if (wrappedPrototypes.has(proto)) return;
     wrappedPrototypes.add(proto);
     if (!Object.hasOwn(proto, 'forward')) continue;
-    const body = proto.forward as unknown as Forward;
+    const body = Reflect.get(proto, 'forward') as Forward;
     const wrapped = function forward(this: Module, ...args: unknown[]): unknown {
       // A subclass that calls super.forward() is already inside its own wrapper.
       return (this.forward as unknown) === wrapped ? invoke(this, body, args) : body.apply(this, args);

@@ -44,9 +44,9 @@ export interface SummaryOptions {
 }
 
 /**
- * Runs `model` once on zeros of `inputShape` (one shape, or one for each argument of `forward`) and returns a table of its
- * modules in the order of their definition, with output shapes and numbers of parameters. The model runs in evaluation mode
- * and without recording; its modes and buffers are afterwards what they were.
+ * Runs `model` once on zeros of `inputShape` (one shape, or one for each argument of `forward`) and returns a table of
+ * its modules in the order of their definition, with output shapes and numbers of parameters. The model runs in
+ * evaluation mode and without recording; its modes and buffers are afterwards what they were.
  * @example console.log(String(summary(model, [1, 784])));
  */
 export function summary(

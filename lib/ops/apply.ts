@@ -3,7 +3,7 @@ import { isFloat } from '../dtype.js';
 import { DisposedError, DTypeError, ValueError } from '../errors.js';
 import { show } from '../check.js';
 import { code as opcodeOf, emitUnary, readItemSync } from '../native/stream.js';
-import { free, newStorage, Owner, Storage } from '../native/storage.js';
+import { free, newStorage, Owner, type Storage } from '../native/storage.js';
 import { numelOf, type Shape } from '../shape.js';
 import { Tensor } from '../tensor.js';
 

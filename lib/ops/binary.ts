@@ -166,8 +166,8 @@ export const pow = binary(
   { float: true },
 );
 
-/** Gradient of max and min: dy where the operand won, half of it where both are equal. */
-const share = (dy: Tensor, won: Tensor, tie: Tensor): Tensor => where(tie, mul(dy, 0.5), where(won, dy, 0));
+/** Gradient of max and min: dy unless the operand lost, half of it where both are equal. */
+const share = (dy: Tensor, lost: Tensor, tie: Tensor): Tensor => where(lost, 0, where(tie, mul(dy, 0.5), dy));
 
 /** The larger of a and b; NaN if either is. */
 export const maximum = binary(
@@ -175,7 +175,7 @@ export const maximum = binary(
   'maximum',
   (dy, a, b, [na, nb]) => {
     const tie = eq(a, b);
-    return [na ? share(dy, gt(a, b), tie) : null, nb ? share(dy, lt(a, b), tie) : null];
+    return [na ? share(dy, lt(a, b), tie) : null, nb ? share(dy, gt(a, b), tie) : null];
   },
   { codes: ARITHMETIC },
 );
@@ -185,7 +185,7 @@ export const minimum = binary(
   'minimum',
   (dy, a, b, [na, nb]) => {
     const tie = eq(a, b);
-    return [na ? share(dy, lt(a, b), tie) : null, nb ? share(dy, gt(a, b), tie) : null];
+    return [na ? share(dy, gt(a, b), tie) : null, nb ? share(dy, lt(a, b), tie) : null];
   },
   { codes: ARITHMETIC },
 );
@@ -236,4 +236,3 @@ function logical(name: OpName, fn: string): (a: Tensor, b: Tensor) => Tensor {
 export const logicalAnd = logical('logical_and', 'logicalAnd');
 /** Whether either is true (not 0). */
 export const logicalOr = logical('logical_or', 'logicalOr');
-

@@ -1,4 +1,15 @@
-import { checkDType, FLOAT32, FLOAT64, BOOL, INT32, isFloat, typedArray, UINT8, type DType, type TypedArray } from '../dtype.js';
+import {
+  checkDType,
+  FLOAT32,
+  FLOAT64,
+  BOOL,
+  INT32,
+  isFloat,
+  typedArray,
+  UINT8,
+  type DType,
+  type TypedArray,
+} from '../dtype.js';
 import { DTypeError, ShapeError, ValueError } from '../errors.js';
 import { checkInteger, checkNumber, checkShape, show } from '../check.js';
 import { code as opcodeOf, emit, emitBroadcast, upload } from '../native/stream.js';
@@ -23,7 +34,7 @@ export interface TensorOptions {
 export type NestedArray = number | boolean | readonly NestedArray[];
 
 function finish(fn: string, t: Tensor, options: TensorOptions): Tensor {
-  if (options.requiresGrad !== undefined && options.requiresGrad !== false) {
+  if (options.requiresGrad !== undefined && options.requiresGrad) {
     if (!isFloat(t.code)) throw new DTypeError(`${fn}: expected float32 or float64 with requiresGrad, got ${t.dtype}`);
     t.requiresGrad = options.requiresGrad;
   }
@@ -66,7 +77,9 @@ export function fromTypedArray(data: TypedArray, shape: Shape, options: TensorOp
   const numel = numelOf(checkShape(fn, shape));
   if (data.length !== numel) {
     const detached = data.length === 0 && numel > 0 && data.buffer.byteLength === 0 ? ' (a detached array?)' : '';
-    throw new ShapeError(`${fn}: expected ${numel} elements for shape ${formatShape(shape)}, got ${data.length}${detached}`);
+    throw new ShapeError(
+      `${fn}: expected ${numel} elements for shape ${formatShape(shape)}, got ${data.length}${detached}`,
+    );
   }
   const target = optionCode(fn, options, code);
   const t = fromBytes([...shape], code, data);
@@ -108,7 +121,8 @@ export function tensor(data: NestedArray | TypedArray, options: TensorOptions = 
   if (code === INT32 || code === UINT8) {
     const [low, high] = code === INT32 ? [-(2 ** 31), 2 ** 31 - 1] : [0, 255];
     for (const v of values) {
-      if (!(v >= low && v <= high)) throw new ValueError(`${fn}: expected numbers that fit ${options.dtype!}, got ${show(v)}`);
+      if (!(v >= low && v <= high))
+        throw new ValueError(`${fn}: expected numbers that fit ${options.dtype!}, got ${show(v)}`);
     }
   }
   const array = typedArray(code, numel);
@@ -162,7 +176,12 @@ export const onesLike = (x: Tensor): Tensor => like(checkTensor('onesLike', 'inp
 export function arange(start: number, end?: number, step = 1, options: TensorOptions = {}): Tensor {
   const fn = 'arange';
   const [from, to] = end === undefined ? [0, start] : [start, end];
-  for (const [name, v] of [['start', from], ['end', to], ['step', step]] as const) checkNumber(fn, name, v);
+  for (const [name, v] of [
+    ['start', from],
+    ['end', to],
+    ['step', step],
+  ] as const)
+    checkNumber(fn, name, v);
   if (step === 0) throw new ValueError(`${fn}: expected step other than 0`);
   const count = Math.max(0, Math.ceil((to - from) / step));
   const integers = Number.isInteger(from) && Number.isInteger(to) && Number.isInteger(step);
@@ -179,7 +198,11 @@ export function linspace(start: number, end: number, steps: number, options: Ten
   checkInteger(fn, 'steps', steps, { min: 0 });
   const code = optionCode(fn, options, FLOAT32);
   const values = Float64Array.from({ length: steps }, (_, i) =>
-    steps === 1 ? start : i < steps / 2 ? start + ((end - start) / (steps - 1)) * i : end - ((end - start) / (steps - 1)) * (steps - 1 - i),
+    steps === 1
+      ? start
+      : i < steps / 2
+        ? start + ((end - start) / (steps - 1)) * i
+        : end - ((end - start) / (steps - 1)) * (steps - 1 - i),
   );
   return finish(fn, castCode(fromBytes([steps], FLOAT64, values), code), options);
 }
@@ -224,9 +247,11 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
   if (typeof y !== 'number') shape = broadcastShapes(fn, shape, y.shape);
   const out = result(shape, code);
   emitBroadcast(WHERE, [condition, x, y], out, passNs(out.numel), code);
-  return record(whereRule, out, [null, x, y], [condition], [
-    typeof x === 'number' ? [] : x.shape,
-    typeof y === 'number' ? [] : y.shape,
-  ]);
+  return record(
+    whereRule,
+    out,
+    [null, x, y],
+    [condition],
+    [typeof x === 'number' ? [] : x.shape, typeof y === 'number' ? [] : y.shape],
+  );
 }
-

@@ -61,7 +61,8 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 export function embedding(index: Tensor, weight: Tensor): Tensor {
   const fn = 'embedding';
   checkFloat(fn, 'weight', weight);
-  if (weight.ndim !== 2) throw new ShapeError(`${fn}: expected weight of shape [V, D], got ${formatShape(weight.shape)}`);
+  if (weight.ndim !== 2)
+    throw new ShapeError(`${fn}: expected weight of shape [V, D], got ${formatShape(weight.shape)}`);
   const at = checkIndex(fn, index);
   return viewAs(rows(weight, viewAs(at, [at.numel])), [...at.shape, weight.shape[1]!]);
 }

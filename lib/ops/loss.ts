@@ -104,7 +104,8 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     const losses = crossEntropy(rows.reshape([-1, logits.shape[1]!]), target.reshape([-1]), options);
     return reduction === 'none' ? losses.reshape(target.shape) : losses;
   }
-  if (logits.ndim !== 2) throw new ShapeError(`${fn}: expected logits of shape [N, C], got ${formatShape(logits.shape)}`);
+  if (logits.ndim !== 2)
+    throw new ShapeError(`${fn}: expected logits of shape [N, C], got ${formatShape(logits.shape)}`);
   checkTargetShape(fn, logits, target);
   const [n, classes] = logits.shape as [number, number];
   if (weight !== null) {

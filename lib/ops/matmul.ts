@@ -95,7 +95,8 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
   checkFloat(fn, 'input', x);
   checkFloat(fn, 'weight', weight);
   checkSameDType(fn, 'input', x, 'weight', weight);
-  if (weight.ndim !== 2) throw new ShapeError(`${fn}: expected weight of shape [out, in], got ${formatShape(weight.shape)}`);
+  if (weight.ndim !== 2)
+    throw new ShapeError(`${fn}: expected weight of shape [out, in], got ${formatShape(weight.shape)}`);
   const [m, k] = weight.shape as [number, number];
   if (x.ndim === 0 || x.shape[x.ndim - 1] !== k) {
     throw new ShapeError(`${fn}: expected input of shape [..., ${k}], got ${formatShape(x.shape)}`);
@@ -111,6 +112,9 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     const rows = x.shape.slice(0, -1).reduce((a, b) => a * b, 1);
     return viewAs(linear(viewAs(x, [rows, k]), weight, bias), [...x.shape.slice(0, -1), m]);
   }
-  const out = product(x, weight.asView([k, m], [weight.strides[1]!, weight.strides[0]!], weight.offset), bias, [x.shape[0]!, m]);
+  const out = product(x, weight.asView([k, m], [weight.strides[1]!, weight.strides[0]!], weight.offset), bias, [
+    x.shape[0]!,
+    m,
+  ]);
   return record(linearRule, out, [x, weight, bias], [x, weight]);
 }

@@ -45,13 +45,20 @@ function random(fn: string, op: number, shape: Shape, options: RandomOptions, a:
 }
 
 /** Uniform on [0, 1). float32 unless given. */
-export const rand = (shape: Shape, options: RandomOptions = {}): Tensor => random('rand', UNIFORM, shape, options, 0, 1);
+export const rand = (shape: Shape, options: RandomOptions = {}): Tensor =>
+  random('rand', UNIFORM, shape, options, 0, 1);
 
 /** Standard normal. float32 unless given. */
-export const randn = (shape: Shape, options: RandomOptions = {}): Tensor => random('randn', NORMAL, shape, options, 0, 1);
+export const randn = (shape: Shape, options: RandomOptions = {}): Tensor =>
+  random('randn', NORMAL, shape, options, 0, 1);
 
 /** Integers from `low` to `high` − 1, each as likely. int32. */
-export function randint(low: number, high: number, shape: Shape, { generator }: { generator?: Generator } = {}): Tensor {
+export function randint(
+  low: number,
+  high: number,
+  shape: Shape,
+  { generator }: { generator?: Generator } = {},
+): Tensor {
   const fn = 'randint';
   checkInteger(fn, 'low', low, { min: -(2 ** 31), max: 2 ** 31 - 1 });
   checkInteger(fn, 'high', high, { min: low + 1, max: 2 ** 31 });
@@ -79,7 +86,14 @@ export function bernoulli(p: number, shape: Shape, { generator }: { generator?: 
 }
 
 /** Fills x in place. @internal */
-export function fillRandom(fn: string, kind: 'uniform' | 'normal', x: Tensor, a: number, b: number, generator?: Generator): void {
+export function fillRandom(
+  fn: string,
+  kind: 'uniform' | 'normal',
+  x: Tensor,
+  a: number,
+  b: number,
+  generator?: Generator,
+): void {
   if (!isFloat(x.code)) throw new DTypeError(`${fn}: expected float32 or float64, got ${x.dtype}`);
   const seed = draw(fn, generator, x.numel, x.code);
   emit(kind === 'uniform' ? UNIFORM : NORMAL, [], [x], [...seed, a, b], passNs(8 * x.numel));

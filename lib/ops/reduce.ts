@@ -58,14 +58,24 @@ function reduction(
     const dims = normalizeDims(fn, dim, x.ndim);
     const kept = [...x.shape];
     for (const d of dims) {
-      if (nonEmpty && kept[d] === 0) throw new ShapeError(`${fn}: expected at least one element to reduce, got shape [${x.shape.join(', ')}]`);
+      if (nonEmpty && kept[d] === 0)
+        throw new ShapeError(`${fn}: expected at least one element to reduce, got shape [${x.shape.join(', ')}]`);
       kept[d] = 1;
     }
     const full = result(kept, outCode ?? x.code);
     emitUnary(op, x, full, passNs(x.numel));
-    const y = keepdim ? full : full.asView(kept.filter((_, i) => !dims.includes(i)), null, 0);
+    const y = keepdim
+      ? full
+      : full.asView(
+          kept.filter((_, i) => !dims.includes(i)),
+          null,
+          0,
+        );
     if (rule === null) return y;
-    return record(rule, y, [x], saves === 'none' || !recording([x]) ? [] : [x, y], { kept, inputShape: x.shape } satisfies Reduced);
+    return record(rule, y, [x], saves === 'none' || !recording([x]) ? [] : [x, y], {
+      kept,
+      inputShape: x.shape,
+    } satisfies Reduced);
   };
 }
 
@@ -114,10 +124,12 @@ const anyOf = reduction('any', 'any', null, { out: BOOL });
 const allOf = reduction('all', 'all', null, { out: BOOL });
 
 /** Whether any element over the given dimensions is true (not 0). */
-export const any = (x: Tensor, dim?: Dims, keepdim?: boolean): Tensor => anyOf(castCode(checkTensor('any', 'input', x), BOOL), dim, keepdim);
+export const any = (x: Tensor, dim?: Dims, keepdim?: boolean): Tensor =>
+  anyOf(castCode(checkTensor('any', 'input', x), BOOL), dim, keepdim);
 
 /** Whether all elements over the given dimensions are true (not 0). */
-export const all = (x: Tensor, dim?: Dims, keepdim?: boolean): Tensor => allOf(castCode(checkTensor('all', 'input', x), BOOL), dim, keepdim);
+export const all = (x: Tensor, dim?: Dims, keepdim?: boolean): Tensor =>
+  allOf(castCode(checkTensor('all', 'input', x), BOOL), dim, keepdim);
 
 /** How many elements over the given dimensions are not 0, as float64. */
 export const countNonzero = reduction('count_nonzero', 'countNonzero', null, { out: FLOAT64 });
@@ -154,4 +166,3 @@ export function sumTo(dy: Tensor, shape: Shape): Tensor {
   const total = dims.length === 0 ? dy : sum(dy, dims, true);
   return viewAs(total, shape);
 }
-

@@ -22,7 +22,11 @@ function along(name: OpName, fn: string, backward: Backward): (x: Tensor, dim: n
 }
 
 /** A fused backward pass; `second(g, dy, y, dim)` are its own gradients with respect to dy and y. */
-function fused(name: OpName, fn: string, second: (g: Tensor, dy: Tensor, y: Tensor, dim: number) => Tensor[]): Backward {
+function fused(
+  name: OpName,
+  fn: string,
+  second: (g: Tensor, dy: Tensor, y: Tensor, dim: number) => Tensor[],
+): Backward {
   const op = opcodeOf(name);
   const rule: Rule = {
     name: `${fn} backward`,

@@ -41,7 +41,11 @@ function unary(name: OpName, fn: string, saves: Saves, grad: Grad, ints = false)
  * The fused gradient dy · f'(s) of an elementwise f, where s is what f saved. `second(dy, s)` gives dy · f''(s) for derivatives
  * of higher order (null where it is zero).
  */
-function gradient(name: OpName, fn: string, second: ((g: Tensor, s: Tensor, params: readonly number[]) => Tensor) | null) {
+function gradient(
+  name: OpName,
+  fn: string,
+  second: ((g: Tensor, s: Tensor, params: readonly number[]) => Tensor) | null,
+) {
   const op = opcodeOf(name);
   const rule: Rule = {
     name: `${fn} backward`,

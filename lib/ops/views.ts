@@ -27,24 +27,29 @@ export function viewAs(x: Tensor, shape: Shape): Tensor {
 function inferShape(fn: string, x: Tensor, shape: Shape): Shape {
   if (!Array.isArray(shape)) throw new ValueError(`${fn}: expected shape to be an array of sizes, got ${show(shape)}`);
   const open = shape.indexOf(-1);
-  const known = open < 0 ? shape : shape.map((size: number, i) => (i === open ? 1 : size));
+  const known: Shape = (shape as Shape).map((size, i) => (i === open ? 1 : size));
   checkShape(fn, known);
   const n = numelOf(known);
   const fits = open < 0 ? n === x.numel : n > 0 && x.numel % n === 0;
   if (!fits) {
-    throw new ShapeError(`${fn}: expected a shape for ${x.numel} elements, got ${formatShape(shape)} for shape ${formatShape(x.shape)}`);
+    throw new ShapeError(
+      `${fn}: expected a shape for ${x.numel} elements, got ${formatShape(shape)} for shape ${formatShape(x.shape)}`,
+    );
   }
-  return open < 0 ? [...known] : known.map((size: number, i) => (i === open ? x.numel / n : size));
+  return known.map((size, i) => (i === open ? x.numel / n : size));
 }
 
 /** x with another shape for the same elements in row-major order; one size may be -1. A view where possible, else a copy. */
-export const reshape = (x: Tensor, shape: Shape): Tensor => viewAs(x, inferShape('reshape', checkTensor('reshape', 'input', x), shape));
+export const reshape = (x: Tensor, shape: Shape): Tensor =>
+  viewAs(x, inferShape('reshape', checkTensor('reshape', 'input', x), shape));
 
 /** Like {@link reshape}, but never a copy. @throws ShapeError when the strides do not allow a view */
 export function view(x: Tensor, shape: Shape): Tensor {
   const target = inferShape('view', checkTensor('view', 'input', x), shape);
   if (x.stridesOrNull !== null && viewStrides(x.shape, x.stridesOrNull, target) === null) {
-    throw new ShapeError(`view: shape ${formatShape(target)} needs a copy of this ${formatShape(x.shape)} view; use reshape`);
+    throw new ShapeError(
+      `view: shape ${formatShape(target)} needs a copy of this ${formatShape(x.shape)} view; use reshape`,
+    );
   }
   return viewAs(x, target);
 }
@@ -109,7 +114,10 @@ export function t(x: Tensor): Tensor {
 /** x without the given dimensions of size 1 (all of them when left out); dimensions of other sizes stay. */
 export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
   const dims = normalizeDims('squeeze', dim, checkTensor('squeeze', 'input', x).ndim);
-  return viewAs(x, x.shape.filter((size, i) => size !== 1 || !dims.includes(i)));
+  return viewAs(
+    x,
+    x.shape.filter((size, i) => size !== 1 || !dims.includes(i)),
+  );
 }
 
 /** x with a dimension of size 1 put in at `dim` (-ndim - 1 to ndim). */
@@ -129,7 +137,9 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   const target = shape.map((size: number, i) => (size === -1 && i >= lead ? x.shape[i - lead]! : size));
   checkShape(fn, target);
   if (lead < 0 || x.shape.some((size, i) => size !== 1 && size !== target[i + lead])) {
-    throw new ShapeError(`${fn}: expected a shape that ${formatShape(x.shape)} broadcasts to, got ${formatShape(shape)}`);
+    throw new ShapeError(
+      `${fn}: expected a shape that ${formatShape(x.shape)} broadcasts to, got ${formatShape(shape)}`,
+    );
   }
   if (sameShape(x.shape, target)) return x;
   const { strides } = x;
@@ -258,7 +268,11 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
     }
     code = promote(code, x.code);
   }
-  return joined(list.map((x) => castCode(x, code)), d, code);
+  return joined(
+    list.map((x) => castCode(x, code)),
+    d,
+    code,
+  );
 }
 
 function joined(list: readonly Tensor[], dim: number, code: number): Tensor {
@@ -269,7 +283,10 @@ function joined(list: readonly Tensor[], dim: number, code: number): Tensor {
   }
   const sizes = list.map((x) => x.shape[dim]!);
   const total = sizes.reduce((a, b) => a + b, 0);
-  const out = result(list[0]!.shape.map((size, i) => (i === dim ? total : size)), code);
+  const out = result(
+    list[0]!.shape.map((size, i) => (i === dim ? total : size)),
+    code,
+  );
   emit(CAT, list, [out], [dim], passNs(out.numel));
   return record(catRule, out, list, [], { dim, sizes });
 }
@@ -284,8 +301,13 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const d = normalizeDim(fn, dim, first.ndim + 1);
   (tensors as readonly Tensor[]).forEach((x, i) => {
     if (!sameShape(checkTensor(fn, `tensors[${i}]`, x).shape, first.shape)) {
-      throw new ShapeError(`${fn}: expected tensors[${i}] of shape ${formatShape(first.shape)}, got ${formatShape(x.shape)}`);
+      throw new ShapeError(
+        `${fn}: expected tensors[${i}] of shape ${formatShape(first.shape)}, got ${formatShape(x.shape)}`,
+      );
     }
   });
-  return cat(tensors.map((x: Tensor) => unsqueeze(x, d)), d);
+  return cat(
+    tensors.map((x: Tensor) => unsqueeze(x, d)),
+    d,
+  );
 }

@@ -29,8 +29,8 @@ const defaults: AdagradOptions = {
 const names: readonly string[] = ['sum'];
 
 /**
- * With g = grad + weightDecay·p: s ← s + g², p ← p − lr·g/(√s + eps). Duchi et al., "Adaptive subgradient methods for online
- * learning and stochastic optimization" (2011).
+ * With g = grad + weightDecay·p: s ← s + g², p ← p − lr·g/(√s + eps). Duchi et al., "Adaptive subgradient methods for
+ * online learning and stochastic optimization" (2011).
  */
 export class Adagrad extends Optimizer<AdagradOptions> {
   constructor(params: Params<AdagradOptions>, options: Partial<AdagradOptions> = {}) {

@@ -10,7 +10,9 @@ export interface AdamOptions {
   betas: readonly [number, number];
   /** Added to the denominator; 1e-8. */
   eps: number;
-  /** Adam: factor on the parameters added to the gradients, 0. AdamW: share of the parameters taken off times lr, 0.01. */
+  /**
+   * Adam: factor on the parameters added to the gradients, 0. AdamW: share of the parameters taken off times lr, 0.01.
+   */
   weightDecay: number;
   /** Whether to divide by the largest running mean so far; false. Reddi et al. (2018). */
   amsgrad: boolean;
@@ -72,8 +74,8 @@ abstract class AdamBase extends Optimizer<AdamOptions> {
 }
 
 /**
- * With g = grad + weightDecay·p: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr·m̂/(√v̂ + eps), where m̂ = m/(1 − β₁ᵗ) and
- * v̂ = v/(1 − β₂ᵗ). Kingma & Ba, "Adam: a method for stochastic optimization" (2014).
+ * With g = grad + weightDecay·p: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr·m̂/(√v̂ + eps), where m̂ = m/(1
+ * − β₁ᵗ) and v̂ = v/(1 − β₂ᵗ). Kingma & Ba, "Adam: a method for stochastic optimization" (2014).
  */
 export class Adam extends AdamBase {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {
@@ -86,8 +88,8 @@ export class Adam extends AdamBase {
 }
 
 /**
- * {@link Adam} on the gradient alone, with the parameters multiplied by 1 − lr·weightDecay before each update. Loshchilov &
- * Hutter, "Decoupled weight decay regularization" (2017).
+ * {@link Adam} on the gradient alone, with the parameters multiplied by 1 − lr·weightDecay before each update.
+ * Loshchilov & Hutter, "Decoupled weight decay regularization" (2017).
  */
 export class AdamW extends AdamBase {
   constructor(params: Params<AdamOptions>, options: Partial<AdamOptions> = {}) {

@@ -6,8 +6,8 @@ import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 
 /**
- * Puts an op over lists of tensors into the stream; it updates `outputs` in place. Inputs and outputs are contiguous, as the op's
- * row in native/ops.def says, and at most `MAX_LIST` together.
+ * Puts an op over lists of tensors into the stream; it updates `outputs` in place. Inputs and outputs are contiguous,
+ * as the op's row in native/ops.def says, and at most `MAX_LIST` together.
  * @throws DisposedError when one of the tensors was disposed
  */
 export function foreach(

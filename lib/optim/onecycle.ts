@@ -38,8 +38,8 @@ interface Phase {
 type MomentumGroup = ParamGroup & { momentum?: number; betas?: readonly [number, number] };
 
 /**
- * One cycle of the rate, from low to `maxLr` and down to almost nothing, with momentum moving the other way. `step()` is called
- * after every batch. Smith & Topin, "Super-convergence" (2017).
+ * One cycle of the rate, from low to `maxLr` and down to almost nothing, with momentum moving the other way. `step()`
+ * is called after every batch. Smith & Topin, "Super-convergence" (2017).
  */
 export class OneCycleLR extends LRScheduler {
   readonly totalSteps: number;

@@ -65,8 +65,8 @@ interface Plan {
 }
 
 /**
- * Base of the optimizers: parameter groups, state and the update of all parameters of a group in one native command. A subclass
- * names its op, its state tensors and the op's parameters.
+ * Base of the optimizers: parameter groups, state and the update of all parameters of a group in one native command. A
+ * subclass names its op, its state tensors and the op's parameters.
  */
 export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   /** The groups; `paramGroups[0].lr = 0.01` holds from the next step on. */
@@ -157,19 +157,23 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
       taken.add(param);
       list.push(param);
     }
-    const merged = this.#withOptions(this.defaults as O, options as unknown as Partial<O>);
+    const merged = this.#withOptions(this.defaults, options as unknown as Partial<O>);
     this.paramGroups.push({ ...merged, params: list });
     this.#plans.push(null);
   }
 
   // ------------------------------------------------------------------------------------------- steps
 
-  /** Updates every parameter that has a gradient. */
+  /** Updates every parameter that has a gradient. @throws ValueError for a learning rate that is not finite */
   step(): void {
     const groups = this.paramGroups;
     const native = this.#native;
     for (let g = 0; g < groups.length; g++) {
       const group = groups[g]!;
+      // Rounding may take a schedule's end below 0, so that only what would spoil the parameters is refused.
+      if (!Number.isFinite(group.lr)) {
+        throw new ValueError(`${this.#name}.step: expected lr to be a finite number, got ${show(group.lr)}`);
+      }
       const { batches } = this.#plan(g, group);
       const counted = this.counts(group);
       for (let b = 0; b < batches.length; b++) {
@@ -285,8 +289,8 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
 
   /**
    * Continues from what {@link Optimizer.stateDict} gave: copies its tensors and options. The groups must hold as many
-   * parameters of the same shapes in the same order. Throws {@link StateDictError}, which lists every difference, and changes
-   * nothing when it does not fit.
+   * parameters of the same shapes in the same order. Throws {@link StateDictError}, which lists every difference, and
+   * changes nothing when it does not fit.
    */
   loadStateDict(dict: OptimizerStateDict): void {
     const problems: string[] = [];
@@ -334,11 +338,11 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
         problems.push(`group ${g}: expected ${own.params.length} parameters, got ${params?.length ?? 'none'}`);
       }
       try {
-        const merged = this.#withOptions(this.defaults as O, rest as unknown as Partial<O>);
+        const merged = this.#withOptions(this.defaults, rest as unknown as Partial<O>);
         return typeof initialLr === 'number' ? { ...merged, initialLr } : merged;
       } catch (error) {
         problems.push(`group ${g}: ${(error as Error).message}`);
-        return this.defaults as O;
+        return this.defaults;
       }
     });
     return problems.length > count ? null : options;

@@ -35,9 +35,9 @@ const centered: readonly string[] = ['square_avg', 'grad_avg'];
 const centeredWithMomentum: readonly string[] = ['square_avg', 'momentum_buffer', 'grad_avg'];
 
 /**
- * With g = grad + weightDecay·p: s ← αs + (1 − α)g², p ← p − lr·g/(√s + eps); centered: √(s − ḡ²) with the running mean ḡ of
- * g; momentum: b ← momentum·b + g/(√s + eps), p ← p − lr·b. Hinton, lecture 6e of "Neural networks for machine learning"
- * (2012); centered: Graves (2013).
+ * With g = grad + weightDecay·p: s ← αs + (1 − α)g², p ← p − lr·g/(√s + eps); centered: √(s − ḡ²) with the running mean
+ * ḡ of g; momentum: b ← momentum·b + g/(√s + eps), p ← p − lr·b. Hinton, lecture 6e of "Neural networks for machine
+ * learning" (2012); centered: Graves (2013).
  */
 export class RMSprop extends Optimizer<RMSpropOptions> {
   constructor(params: Params<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {

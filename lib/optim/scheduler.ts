@@ -6,9 +6,9 @@ import { Optimizer } from './optimizer.js';
 export type SchedulerState = Record<string, number | null | readonly number[]>;
 
 /**
- * Base of the schedulers that set every group's learning rate from the number of steps taken. The rate of step 0 is set when a
- * scheduler is made; `step()` is called after the optimizer's, once a batch or once an epoch. Rates are computed from the
- * present ones where PyTorch does so, so that several schedulers may act on one optimizer.
+ * Base of the schedulers that set every group's learning rate from the number of steps taken. The rate of step 0 is set
+ * when a scheduler is made; `step()` is called after the optimizer's, once a batch or once an epoch. Rates are computed
+ * from the present ones where PyTorch does so, so that several schedulers may act on one optimizer.
  */
 export abstract class LRScheduler {
   readonly optimizer: Optimizer;
@@ -27,8 +27,11 @@ export abstract class LRScheduler {
 
   /** Sets the rates of `lastEpoch`. Subclasses call it at the end of their constructors. */
   protected update(): void {
+    const { paramGroups } = this.optimizer;
+    // Groups may have been added since.
+    for (const group of paramGroups.slice(this.baseLrs.length)) this.baseLrs.push((group.initialLr ??= group.lr));
     const rates = this.rates();
-    this.optimizer.paramGroups.forEach((group, i) => (group.lr = rates[i] ?? group.lr));
+    paramGroups.forEach((group, i) => (group.lr = rates[i] ?? group.lr));
   }
 
   /** Moves on to the next rates. */
@@ -100,7 +103,7 @@ export function stateNumbers(
   const value = state?.[key];
   const { length } = optimizer.paramGroups;
   if (Array.isArray(value) && value.length === length && value.every((item) => typeof item === 'number')) {
-    return value as readonly number[];
+    return value;
   }
   throw new StateDictError(`${name}.loadStateDict: expected ${key} to be ${length} numbers, got ${show(value)}`);
 }

@@ -116,8 +116,8 @@ export class LinearLR extends LRScheduler {
 }
 
 /**
- * etaMin + (lr₀ − etaMin)(1 + cos(π t / tMax))/2, which rises again after step tMax. Loshchilov & Hutter, "SGDR" (2016), without
- * the restarts.
+ * etaMin + (lr₀ − etaMin)(1 + cos(π t / tMax))/2, which rises again after step tMax. Loshchilov & Hutter, "SGDR"
+ * (2016), without the restarts.
  */
 export class CosineAnnealingLR extends LRScheduler {
   readonly tMax: number;
@@ -153,8 +153,8 @@ export interface NoamLROptions {
 }
 
 /**
- * factor · d^−½ · min(t^−½, t · warmupSteps^−1.5) for the t-th step of the optimizer, t from 1, whatever the group's own rate.
- * Vaswani et al., "Attention is all you need" (2017), section 5.3.
+ * factor · d^−½ · min(t^−½, t · warmupSteps^−1.5) for the t-th step of the optimizer, t from 1, whatever the group's
+ * own rate. Vaswani et al., "Attention is all you need" (2017), section 5.3.
  */
 export class NoamLR extends LRScheduler {
   readonly modelSize: number;

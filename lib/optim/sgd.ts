@@ -31,9 +31,9 @@ const none: readonly string[] = [];
 const withMomentum: readonly string[] = ['momentum_buffer'];
 
 /**
- * Stochastic gradient descent: with g = grad + weightDecay·p, b ← momentum·b + (1 − dampening)·g (b ← g at first) and
- * p ← p − lr·b; Nesterov: p ← p − lr·(g + momentum·b). Sutskever et al., "On the importance of initialization and momentum in
- * deep learning" (2013).
+ * Stochastic gradient descent: with g = grad + weightDecay·p, b ← momentum·b + (1 − dampening)·g (b ← g at first) and p
+ * ← p − lr·b; Nesterov: p ← p − lr·(g + momentum·b). Sutskever et al., "On the importance of initialization and
+ * momentum in deep learning" (2013).
  */
 export class SGD extends Optimizer<SGDOptions> {
   constructor(params: Params<SGDOptions>, options: Partial<SGDOptions> = {}) {

@@ -70,7 +70,10 @@ export async function isCheckpoint(path: string): Promise<boolean> {
 export async function readCheckpoint(path: string): Promise<CheckpointContents> {
   const { tensors, metadata } = await loadFileWithMetadata(path);
   if (metadata.format !== FORMAT) {
-    throw new FileFormatError(`loadCheckpoint: expected ${path} to be a Myelin checkpoint, got other safetensors`, path);
+    throw new FileFormatError(
+      `loadCheckpoint: expected ${path} to be a Myelin checkpoint, got other safetensors`,
+      path,
+    );
   }
   if (metadata.version !== String(VERSION)) {
     throw new FileFormatError(
@@ -109,7 +112,8 @@ export async function loadCheckpoint(path: string, parts: CheckpointParts): Prom
 export function applyCheckpoint(path: string, contents: CheckpointContents, parts: CheckpointParts): void {
   const need = (name: 'optimizer' | 'scheduler' | 'loader'): never => {
     const value = contents[name];
-    if (value === undefined) throw new ValueError(`loadCheckpoint: expected ${path} to hold the state of the ${name}, got none`);
+    if (value === undefined)
+      throw new ValueError(`loadCheckpoint: expected ${path} to hold the state of the ${name}, got none`);
     return value as never;
   };
   const optimizer = parts.optimizer && need('optimizer');
@@ -119,5 +123,6 @@ export function applyCheckpoint(path: string, contents: CheckpointContents, part
   if (optimizer !== undefined) parts.optimizer?.loadStateDict(optimizer);
   if (scheduler !== undefined) parts.scheduler?.loadStateDict(scheduler);
   if (loader !== undefined) parts.loader?.loadState?.(loader);
-  if (contents.generator !== undefined) (parts.generator ?? defaultGenerator).setState(contents.generator as GeneratorState);
+  if (contents.generator !== undefined)
+    (parts.generator ?? defaultGenerator).setState(contents.generator as GeneratorState);
 }

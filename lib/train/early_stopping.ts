@@ -28,7 +28,11 @@ export class BestTracker {
   readonly minDelta: number;
   #state: BestState = { value: null, epoch: 0, waited: 0 };
 
-  constructor({ mode = 'min', patience = Infinity, minDelta = 0 }: { mode?: 'min' | 'max'; patience?: number; minDelta?: number } = {}) {
+  constructor({
+    mode = 'min',
+    patience = Infinity,
+    minDelta = 0,
+  }: { mode?: 'min' | 'max'; patience?: number; minDelta?: number } = {}) {
     this.mode = checkOneOf('EarlyStopping', 'mode', mode, ['min', 'max']);
     this.patience = patience === Infinity ? patience : checkInteger('EarlyStopping', 'patience', patience, { min: 1 });
     this.minDelta = checkNumber('EarlyStopping', 'minDelta', minDelta, { min: 0 });

@@ -25,7 +25,8 @@ export async function evaluate(
   loader: BatchSource,
   scores: Readonly<Record<string, Metric>>,
 ): Promise<Evaluation> {
-  if (typeof model?.forward !== 'function') throw new ValueError(`evaluate: expected model to be a Module, got ${show(model)}`);
+  if (typeof model?.forward !== 'function')
+    throw new ValueError(`evaluate: expected model to be a Module, got ${show(model)}`);
   checkSource('evaluate', 'loader', loader);
   const functions = Object.values(scores);
   const meter = new Meter(functions.length);

@@ -54,7 +54,11 @@ export async function walk(loader: BatchSource, visit: (batch: Batch) => Promise
 export const rowsOf = (input: Tensor): number => input.shape[0] ?? 1;
 
 /** Steps that a run will take, if that can be told beforehand. */
-export function stepsInAll(loader: BatchSource, epochs: number | undefined, steps: number | undefined): number | undefined {
+export function stepsInAll(
+  loader: BatchSource,
+  epochs: number | undefined,
+  steps: number | undefined,
+): number | undefined {
   const byEpochs = epochs === undefined || loader.length === undefined ? undefined : epochs * loader.length;
   if (byEpochs === undefined) return steps;
   return steps === undefined ? byEpochs : Math.min(steps, byEpochs);
@@ -79,21 +83,28 @@ export async function makeDirectory(path: string): Promise<void> {
 
 /** Throws unless `source` can be walked. */
 export function checkSource(fn: string, name: string, source: unknown): void {
-  const walkable = typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source);
-  if (!walkable) throw new ValueError(`${fn}: expected ${name} to be a DataLoader or another iterable of batches, got ${show(source)}`);
+  const walkable =
+    typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source);
+  if (!walkable)
+    throw new ValueError(
+      `${fn}: expected ${name} to be a DataLoader or another iterable of batches, got ${show(source)}`,
+    );
 }
 
 /** Checks the arguments of `Trainer.fit`. */
 export function checkFit(loader: BatchSource, options: FitOptions): void {
   const fn = 'Trainer.fit';
   checkSource(fn, 'loader', loader);
-  if (options === null || typeof options !== 'object') throw new ValueError(`${fn}: expected an object of options, got ${show(options)}`);
+  if (options === null || typeof options !== 'object')
+    throw new ValueError(`${fn}: expected an object of options, got ${show(options)}`);
   const { epochs, steps, validation, checkpointEvery, nonFinite: policy } = options;
   if (epochs === undefined && steps === undefined) throw new ValueError(`${fn}: expected epochs or steps, got neither`);
   if (epochs !== undefined) checkInteger(fn, 'epochs', epochs, { min: 1 });
   if (steps !== undefined) checkInteger(fn, 'steps', steps, { min: 1 });
   if (validation !== undefined) checkSource(fn, 'validation', validation);
-  if (checkpointEvery?.epochs !== undefined) checkInteger(fn, 'checkpointEvery.epochs', checkpointEvery.epochs, { min: 1 });
-  if (checkpointEvery?.minutes !== undefined) checkNumber(fn, 'checkpointEvery.minutes', checkpointEvery.minutes, { min: 0, finite: false });
+  if (checkpointEvery?.epochs !== undefined)
+    checkInteger(fn, 'checkpointEvery.epochs', checkpointEvery.epochs, { min: 1 });
+  if (checkpointEvery?.minutes !== undefined)
+    checkNumber(fn, 'checkpointEvery.minutes', checkpointEvery.minutes, { min: 0, finite: false });
   if (policy !== undefined) checkOneOf(fn, 'nonFinite', policy, ['throw', 'ignore']);
 }

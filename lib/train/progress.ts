@@ -1,5 +1,5 @@
 import type { SingleBar } from 'cli-progress';
-import type { EpochRecord } from './record.js';
+import { figuresOf, type EpochRecord } from './record.js';
 import type { Callback, FitResult, Progress } from './types.js';
 
 /** Where progress goes: a terminal gets a bar, anything else plain lines. */
@@ -22,7 +22,7 @@ const EPOCH_LINE_MS = 1000;
  */
 export function progress(options: ProgressOptions = {}): Callback {
   const stream = options.stream ?? process.stderr;
-  const terminal = options.terminal ?? stream.isTTY === true;
+  const terminal = options.terminal ?? stream.isTTY;
   return terminal ? bar(stream) : lines(stream, options.now ?? (() => performance.now()));
 }
 
@@ -108,8 +108,9 @@ function lines(stream: NodeJS.WritableStream, now: () => number): Callback {
 /** `epoch 3  step 120  loss 0.7012  test_loss 0.8123  test_accuracy 65.10 %  412k rows/s`. */
 export function epochLine(record: EpochRecord): string {
   const parts = [`epoch ${record.epoch}`, `step ${record.step}`, `loss ${formatFigure(record.train_loss ?? NaN)}`];
-  for (const [name, value] of Object.entries(record)) {
-    if (name.startsWith('test_')) parts.push(`${name} ${name.endsWith('accuracy') ? formatShare(value) : formatFigure(value)}`);
+  for (const [name, value] of figuresOf(record)) {
+    if (name.startsWith('test_'))
+      parts.push(`${name} ${name.endsWith('accuracy') ? formatShare(value) : formatFigure(value)}`);
   }
   parts.push(`${formatCount(record.samples_per_s)} rows/s`);
   return parts.join('  ');

@@ -17,6 +17,10 @@ export interface EpochRecord {
   [curve: `train_${string}` | `test_${string}`]: number;
 }
 
+/** A record's figures by name, in their order. */
+export const figuresOf = (record: EpochRecord): [name: string, value: number][] =>
+  Object.entries(record as unknown as Record<string, number>);
+
 /** The names that records hold for a quantity: `['train_loss', 'test_loss']` for `loss`, if both occur. */
 export function curvesOf(records: readonly EpochRecord[], quantity: string): (`train_${string}` | `test_${string}`)[] {
   const names = [`train_${quantity}`, `test_${quantity}`] as const;
@@ -38,6 +42,8 @@ export function quantitiesOf(records: readonly EpochRecord[]): string[] {
 /** One JSON line without its newline; numbers keep at most 7 significant digits, NaN and infinities become null. */
 export function recordLine(record: EpochRecord): string {
   return JSON.stringify(record, (_key, value: unknown) =>
-    typeof value === 'number' && !Number.isInteger(value) && Number.isFinite(value) ? Number(value.toPrecision(7)) : value,
+    typeof value === 'number' && !Number.isInteger(value) && Number.isFinite(value)
+      ? Number(value.toPrecision(7))
+      : value,
   );
 }

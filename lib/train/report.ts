@@ -91,19 +91,33 @@ function panel(records: readonly EpochRecord[], quantity: string): Panel {
   for (const record of records) {
     for (const name of names) {
       const value = record[name];
-      if (value !== undefined && Number.isFinite(value)) points.push({ epoch: record.epoch, value, curve: curveOf(name) });
+      if (value !== undefined && Number.isFinite(value))
+        points.push({ epoch: record.epoch, value, curve: curveOf(name) });
     }
   }
   const percent = isShare(quantity);
   const domain = valueDomain(points, percent);
   const first = records[0]?.epoch ?? 0;
   const last = records.at(-1)?.epoch ?? first;
-  const colour = { field: 'curve', type: 'nominal', scale: { domain: Object.keys(COLOURS), range: Object.values(COLOURS) }, legend: null };
+  const colour = {
+    field: 'curve',
+    type: 'nominal',
+    scale: { domain: Object.keys(COLOURS), range: Object.values(COLOURS) },
+    legend: null,
+  };
   const x = {
     field: 'epoch',
     type: 'quantitative',
     scale: { domain: last > first ? [first, last] : [first - 1, first + 1], nice: false },
-    axis: { title: 'epoch', grid: false, format: 'd', tickMinStep: 1, tickCount: 6, domain: true, domainColor: '#cbd2d9' },
+    axis: {
+      title: 'epoch',
+      grid: false,
+      format: 'd',
+      tickMinStep: 1,
+      tickCount: 6,
+      domain: true,
+      domainColor: '#cbd2d9',
+    },
   };
   const y = {
     field: 'value',
@@ -147,7 +161,11 @@ function heading(text: string, y: number, style: Record<string, unknown>): Panel
 }
 
 /** The last point of each curve with its label; labels closer than a line's height are pushed apart, order kept. */
-function endLabels(points: readonly Point[], domain: [number, number], percent: boolean): (Point & { at: number; label: string })[] {
+function endLabels(
+  points: readonly Point[],
+  domain: [number, number],
+  percent: boolean,
+): (Point & { at: number; label: string })[] {
   const ends = Object.keys(COLOURS)
     .map((curve) => points.filter((point) => point.curve === curve).at(-1))
     .filter((point) => point !== undefined)

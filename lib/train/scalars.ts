@@ -20,7 +20,12 @@ export function readValues(tensors: readonly Tensor[]): Promise<ArrayLike<number
   if (tensors.length === 1) return first.data();
   const dtype = tensors.every((t) => t.dtype === first.dtype) ? first.dtype : 'float64';
   return scope(() => {
-    const row = noGrad(() => cat(tensors.map((t) => t.to(dtype).reshape([1])), 0));
+    const row = noGrad(() =>
+      cat(
+        tensors.map((t) => t.to(dtype).reshape([1])),
+        0,
+      ),
+    );
     return row.data();
   });
 }

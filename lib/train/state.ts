@@ -27,7 +27,8 @@ export interface TrainerState {
 
 /** The figure to watch: what was asked for, else test accuracy, test loss or train loss, whichever the record has first. */
 export function defaultMonitor(record: EpochRecord, { monitor, mode }: EarlyStoppingOptions = {}): Monitor {
-  const name = monitor ?? (['test_accuracy', 'test_loss'] as const).find((key) => record[key] !== undefined) ?? 'train_loss';
+  const name =
+    monitor ?? (['test_accuracy', 'test_loss'] as const).find((key) => record[key] !== undefined) ?? 'train_loss';
   if (record[name] === undefined) {
     const known = Object.keys(record).filter((key) => /^(train|test)_/.test(key));
     throw new ValueError(`EarlyStopping: expected monitor to be one of ${known.join(', ')}, got ${show(name)}`);
@@ -47,6 +48,7 @@ export function checkTrainerState(path: string, extra: unknown, width: number): 
     if (!Number.isSafeInteger(count) || (count ?? -1) < 0) wrong('non-negative counters');
   }
   if (typeof seconds !== 'number' || !Array.isArray(history)) wrong('the seconds and the history of its run');
-  if (typeof meter?.rows !== 'number' || meter.sums?.length !== width) wrong('sums for the loss and every metric of this Trainer');
+  if (typeof meter?.rows !== 'number' || meter.sums?.length !== width)
+    wrong('sums for the loss and every metric of this Trainer');
   return state as TrainerState;
 }

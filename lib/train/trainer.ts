@@ -15,11 +15,22 @@ import { evaluate } from './evaluate.js';
 import { checkFit, checkSource, makeDirectory, nonFinite, rowsOf, stepsInAll, walk, type FitOptions } from './fit.js';
 import { Meter } from './meter.js';
 import type { Metric } from './metrics.js';
+import { Pace } from './pace.js';
 import { recordLine, type EpochRecord } from './record.js';
 import { renderReport } from './report.js';
 import { Breather } from './scalars.js';
 import { checkTrainerState, defaultMonitor, type Monitor, type TrainerState } from './state.js';
-import type { Batch, BatchSource, Callback, FitResult, FitStatus, OptimizerLike, Progress, SchedulerLike, TrainableModel } from './types.js';
+import type {
+  Batch,
+  BatchSource,
+  Callback,
+  FitResult,
+  FitStatus,
+  OptimizerLike,
+  Progress,
+  SchedulerLike,
+  TrainableModel,
+} from './types.js';
 
 /** What a {@link Trainer} is made of. */
 export interface TrainerOptions {
@@ -89,14 +100,17 @@ export class Trainer {
       throw new ValueError(`Trainer: expected an object of options, got ${show(options)}`);
     }
     const { model, optimizer, loss, metrics = {}, callbacks = [], seed, out } = options;
-    if (typeof model?.forward !== 'function') throw new ValueError(`Trainer: expected model to be a Module, got ${show(model)}`);
+    if (typeof model?.forward !== 'function')
+      throw new ValueError(`Trainer: expected model to be a Module, got ${show(model)}`);
     if (typeof optimizer?.step !== 'function') {
       throw new ValueError(`Trainer: expected optimizer to be an Optimizer, got ${show(optimizer)}`);
     }
     if (typeof loss !== 'function') throw new ValueError(`Trainer: expected loss to be a function, got ${show(loss)}`);
     for (const [name, metric] of Object.entries(metrics)) {
       if (typeof metric !== 'function' || name === 'loss') {
-        throw new ValueError(`Trainer: expected metrics to hold functions under names other than loss, got ${name}: ${show(metric)}`);
+        throw new ValueError(
+          `Trainer: expected metrics to hold functions under names other than loss, got ${name}: ${show(metric)}`,
+        );
       }
     }
     if (options.clipGradNorm !== undefined) checkNumber('Trainer', 'clipGradNorm', options.clipGradNorm, { min: 0 });
@@ -143,7 +157,10 @@ export class Trainer {
   /** Mean loss and metrics over a loader's rows, in evaluation mode and without gradients. */
   async evaluate(loader: BatchSource): Promise<Record<string, number>> {
     checkSource('Trainer.evaluate', 'loader', loader);
-    const { scores } = await evaluate(this.model, loader, { loss: this.#options.loss, ...Object.fromEntries(this.#metrics) });
+    const { scores } = await evaluate(this.model, loader, {
+      loss: this.#options.loss,
+      ...Object.fromEntries(this.#metrics),
+    });
     return { ...scores };
   }
 
@@ -186,7 +203,8 @@ export class Trainer {
     const { out } = this;
     if (out !== undefined) await makeDirectory(out);
     if (options.resume !== undefined && options.resume !== false) {
-      if (options.resume === true && out === undefined) throw new ValueError('Trainer.fit: expected out with resume: true, got none');
+      if (options.resume === true && out === undefined)
+        throw new ValueError('Trainer.fit: expected out with resume: true, got none');
       await this.load(options.resume === true ? join(out ?? '', 'checkpoint.safetensors') : options.resume, loader);
     }
     const tracker = new BestTracker({
@@ -200,41 +218,39 @@ export class Trainer {
 
     const lines = out === undefined ? undefined : await this.#openMetrics(out);
     const every = { minutes: 1, ...options.checkpointEvery };
-    if (options.checkpointEvery?.epochs !== undefined && options.checkpointEvery.minutes === undefined) every.minutes = Infinity;
-    const begun = performance.now();
-    const before = this.#seconds;
-    const firstStep = this.#step;
+    if (options.checkpointEvery?.epochs !== undefined && options.checkpointEvery.minutes === undefined)
+      every.minutes = Infinity;
+    const totalSteps = stepsInAll(loader, epochs, steps);
+    const pace = new Pace(this.#seconds, this.#step, totalSteps);
     let status = 'completed' as FitStatus;
-    let saved = begun;
-    let savedStep = -1;
-    const elapsed = (): void => void (this.#seconds = before + (performance.now() - begun) / 1e3);
+    let saved = performance.now();
+    /** Whether the file holds the present moment, or a better one to go on from. */
+    let current = false;
+    const checkFinite = (): void => {
+      if (this.#badStep !== undefined && options.nonFinite !== 'ignore') throw nonFinite(this.#badStep);
+    };
     const checkpoint = async (): Promise<void> => {
-      if (out === undefined || savedStep === this.#step) return;
-      elapsed();
+      if (out === undefined || current) return;
+      this.#seconds = pace.seconds();
+      await this.#meter.flush();
+      checkFinite();
       await this.save(join(out, 'checkpoint.safetensors'), loader);
       await this.#saveBest(out);
       saved = performance.now();
-      savedStep = this.#step;
     };
-    const totalSteps = stepsInAll(loader, epochs, steps);
-    let epochStart = begun;
-    let epochRows = 0;
-    const progress = (): Progress => {
-      const now = performance.now();
-      const done = this.#step - firstStep;
-      const left = totalSteps === undefined || done === 0 ? undefined : ((now - begun) / 1e3 / done) * (totalSteps - this.#step);
-      return {
-        epoch: this.#epoch + 1,
-        epochs,
-        step: this.#step,
-        steps: totalSteps,
-        loss: this.#meter.means()[0] ?? NaN,
-        samplesPerSecond: epochRows / Math.max((now - epochStart) / 1e3, 1e-9),
-        secondsLeft: left,
-      };
-    };
+    const progress = (): Progress => ({
+      epoch: this.#epoch + 1,
+      epochs,
+      step: this.#step,
+      steps: totalSteps,
+      loss: this.#meter.means()[0] ?? NaN,
+      samplesPerSecond: pace.rate(),
+      secondsLeft: pace.secondsLeft(this.#step),
+    });
     const finished = (): boolean =>
-      this.#stop || this.#step >= (steps ?? Infinity) || (this.#stepInEpoch === 0 && this.#epoch >= (epochs ?? Infinity));
+      this.#stop ||
+      this.#step >= (steps ?? Infinity) ||
+      (this.#stepInEpoch === 0 && this.#epoch >= (epochs ?? Infinity));
     const exhausted = (): boolean => earlyStopping !== undefined && this.#tracker.exhausted;
 
     try {
@@ -242,18 +258,18 @@ export class Trainer {
       while (!finished() || this.#stepInEpoch > 0) {
         if (exhausted()) break;
         this.model.train();
-        epochStart = performance.now();
-        epochRows = 0;
+        pace.startEpoch();
         const breather = new Breather();
-        let shown = epochStart;
+        let shown = performance.now();
         const visit = async (batch: Batch): Promise<boolean> => {
           const turn = this.#trainStep(batch);
-          epochRows += rowsOf(batch[0]);
+          pace.addRows(rowsOf(batch[0]));
+          current = false;
           if (turn !== undefined) await turn;
           const pause = breather.breathe();
           if (pause !== undefined) await pause;
           const now = performance.now();
-          if (this.#badStep !== undefined && options.nonFinite !== 'ignore') throw nonFinite(this.#badStep);
+          checkFinite();
           if (now - shown > PROGRESS_MS) {
             shown = now;
             for (const callback of this.#callbacks) callback.onProgress?.(progress());
@@ -261,12 +277,16 @@ export class Trainer {
           if (signal?.aborted === true) {
             status = 'interrupted';
             await checkpoint();
+            current = true;
             return false;
           }
           if (now - saved > every.minutes * 60_000) await checkpoint();
           if (!finished()) return true;
           // Ended by its steps amid an epoch: the checkpoint is of this moment, so that a longer run goes on from here.
-          if (this.#stepInEpoch !== loader.length) await checkpoint();
+          if (this.#stepInEpoch !== loader.length) {
+            await checkpoint();
+            current = true;
+          }
           return false;
         };
         if (!finished()) await walk(loader, visit);
@@ -275,11 +295,11 @@ export class Trainer {
           if (loader.state !== undefined) loader.loadState?.(loader.state() as never);
           break;
         }
-        if (this.#stepInEpoch === 0) throw new ValueError('Trainer.fit: expected loader to give at least one batch, got none');
+        if (this.#stepInEpoch === 0)
+          throw new ValueError('Trainer.fit: expected loader to give at least one batch, got none');
         await this.#meter.flush();
-        if (this.#badStep !== undefined && options.nonFinite !== 'ignore') throw nonFinite(this.#badStep);
-        const rate = epochRows / Math.max((performance.now() - epochStart) / 1e3, 1e-9);
-        const record = await this.#endEpoch(rate, validation, earlyStopping, elapsed);
+        checkFinite();
+        const record = await this.#endEpoch(pace, validation, earlyStopping);
         await lines?.appendLine(recordLine(record));
         for (const callback of this.#callbacks) await callback.onEpochEnd?.(record);
         if (signal?.aborted === true) {
@@ -288,7 +308,7 @@ export class Trainer {
         }
         if (every.epochs !== undefined && this.#epoch % every.epochs === 0) await checkpoint();
       }
-      elapsed();
+      this.#seconds = pace.seconds();
       if (status === 'completed' && exhausted()) status = 'stopped-early';
       await checkpoint();
       if (status === 'stopped-early' && earlyStopping?.restoreBest !== false && this.#best !== null) {
@@ -313,7 +333,9 @@ export class Trainer {
     const output = this.model.forward(input);
     const loss = lossOf(output, target);
     const metrics =
-      this.#metrics.length === 0 ? [] : noGrad(() => scope(() => this.#metrics.map(([, metric]) => metric(output, target))));
+      this.#metrics.length === 0
+        ? []
+        : noGrad(() => scope(() => this.#metrics.map(([, metric]) => metric(output, target))));
     optimizer.zeroGrad();
     loss.backward();
     if (maxNorm !== undefined) clipGradNorm(this.model.parameters(), maxNorm);
@@ -331,19 +353,25 @@ export class Trainer {
   }
 
   async #endEpoch(
-    rate: number,
+    pace: Pace,
     validation: BatchSource | undefined,
     earlyStopping: EarlyStoppingOptions | undefined,
-    elapsed: () => void,
   ): Promise<EpochRecord> {
+    const rate = pace.rate();
     const lr = this.optimizer.paramGroups[0]?.lr ?? NaN;
     const train = this.#named(this.#meter.means());
     const test = validation === undefined ? {} : await this.evaluate(validation);
     this.#meter.reset();
     this.#stepInEpoch = 0;
     this.#epoch++;
-    elapsed();
-    const record: EpochRecord = { epoch: this.#epoch, step: this.#step, lr, seconds: this.#seconds, samples_per_s: rate };
+    this.#seconds = pace.seconds();
+    const record: EpochRecord = {
+      epoch: this.#epoch,
+      step: this.#step,
+      lr,
+      seconds: this.#seconds,
+      samples_per_s: rate,
+    };
     for (const [name, value] of Object.entries(train)) record[`train_${name}`] = value;
     for (const [name, value] of Object.entries(test)) record[`test_${name}`] = value;
     this.#history.push(record);
@@ -354,7 +382,8 @@ export class Trainer {
       this.#tracker = new BestTracker({ mode: this.#monitor.mode, patience, minDelta });
     }
     const watched = record[this.#monitor.name] ?? NaN;
-    if (this.#tracker.update(watched, this.#epoch) && (this.out !== undefined || earlyStopping !== undefined)) this.#keepBest();
+    if (this.#tracker.update(watched, this.#epoch) && (this.out !== undefined || earlyStopping !== undefined))
+      this.#keepBest();
     const { scheduler, schedulerEvery = 'epoch' } = this.#options;
     if (schedulerEvery === 'epoch') scheduler?.step(watched);
     return record;

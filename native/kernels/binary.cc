@@ -10,8 +10,6 @@ namespace MYELIN_ISA {
 
 namespace {
 
-constexpr int kPlain = 1, kDivide = 2, kCurve = 8;
-
 Status check_binary(const Call& c) {
   const Status status = check_operands(c, 2);
   if (status != kOk) return status;
@@ -26,9 +24,9 @@ Status binary_float(const Call& c, const F& f, int cost) {
   if (c.out[0].dtype != c.in[0].dtype) return kBadDType;
   switch (c.out[0].dtype) {
     case kFloat32:
-      return run_rows(c, vector_row2<float, F>, f, grain_of(cost), true);
+      return run_rows(c, vector_row2<float, F>, &f, grain_of(cost), true);
     case kFloat64:
-      return run_rows(c, vector_row2<double, F>, f, grain_of(cost), true);
+      return run_rows(c, vector_row2<double, F>, &f, grain_of(cost), true);
     default:
       return kBadDType;
   }
@@ -42,8 +40,8 @@ Status binary_number(const Call& c, const F& f, const G& whole) {
   const Status status = check_binary(c);
   if (status != kOk) return status;
   if (c.in[0].dtype != dtype) return kBadDType;
-  if (dtype == kInt32) return run_rows(c, plain_row2<I, I, G>, whole, grain_of(kPlain), true);
-  return run_rows(c, plain_row2<uint8_t, uint8_t, G>, whole, grain_of(kPlain), true);
+  if (dtype == kInt32) return run_rows(c, plain_row2<I, I, G>, &whole, grain_of(kPlain), true);
+  return run_rows(c, plain_row2<uint8_t, uint8_t, G>, &whole, grain_of(kPlain), true);
 }
 
 // Any one dtype to bool.
@@ -54,14 +52,14 @@ Status comparison(const Call& c, const F& f) {
   if (c.out[0].dtype != kBool) return kBadDType;
   switch (c.in[0].dtype) {
     case kFloat32:
-      return run_rows(c, plain_row2<float, uint8_t, F>, f, grain_of(kPlain), true);
+      return run_rows(c, plain_row2<float, uint8_t, F>, &f, grain_of(kPlain), true);
     case kFloat64:
-      return run_rows(c, plain_row2<double, uint8_t, F>, f, grain_of(kPlain), true);
+      return run_rows(c, plain_row2<double, uint8_t, F>, &f, grain_of(kPlain), true);
     case kInt32:
-      return run_rows(c, plain_row2<int32_t, uint8_t, F>, f, grain_of(kPlain), true);
+      return run_rows(c, plain_row2<int32_t, uint8_t, F>, &f, grain_of(kPlain), true);
     case kUint8:
     case kBool:
-      return run_rows(c, plain_row2<uint8_t, uint8_t, F>, f, grain_of(kPlain), true);
+      return run_rows(c, plain_row2<uint8_t, uint8_t, F>, &f, grain_of(kPlain), true);
     default:
       return kBadDType;
   }
@@ -72,7 +70,7 @@ Status logical(const Call& c, const F& f) {
   const Status status = check_binary(c);
   if (status != kOk) return status;
   if (c.out[0].dtype != kBool || c.in[0].dtype != kBool) return kBadDType;
-  return run_rows(c, plain_row2<uint8_t, uint8_t, F>, f, grain_of(kPlain), true);
+  return run_rows(c, plain_row2<uint8_t, uint8_t, F>, &f, grain_of(kPlain), true);
 }
 
 // The number x is at every index, when it is one; else NaN.
@@ -123,7 +121,7 @@ Status pow(const Call& c) {
   const double exponent = c.nin == 2 ? constant_value(c.in[1]) : NAN;
   if (exponent == 2) return binary_float(c, [](auto a, auto) { return a * a; }, kPlain);
   if (exponent == -1) return binary_float(c, [](auto a, auto b) { return b * b / a; }, kDivide);
-  return binary_float(c, [](auto a, auto b) { return pow(a, b); }, kCurve);
+  return binary_float(c, [](auto a, auto b) { return pow(a, b); }, kPower);
 }
 
 Status eq(const Call& c) {
@@ -157,14 +155,13 @@ Status where(const Call& c) {
   const Status status = check_operands(c, 3);
   if (status != kOk) return status;
   if (c.in[0].dtype != kBool || c.in[1].dtype != c.out[0].dtype || c.in[2].dtype != c.out[0].dtype) return kBadDType;
-  const int none = 0;
   switch (item_size(c.out[0].dtype)) {
     case 4:
-      return run_rows(c, where_row<Bits32>, none, grain_of(kPlain), false);
+      return run_rows(c, where_row<Bits32>, nullptr, grain_of(kPlain), false);
     case 8:
-      return run_rows(c, where_row<Bits64>, none, grain_of(kPlain), false);
+      return run_rows(c, where_row<Bits64>, nullptr, grain_of(kPlain), false);
     case 1:
-      return run_rows(c, where_row<unsigned char>, none, grain_of(kPlain), false);
+      return run_rows(c, where_row<unsigned char>, nullptr, grain_of(kPlain), false);
     default:
       return kBadDType;
   }

@@ -15,9 +15,7 @@ inline constexpr int64_t kChunk = 16384;
 
 inline bool is_float(DType dtype) { return dtype == kFloat32 || dtype == kFloat64; }
 
-inline int64_t item_size(DType dtype) {
-  return dtype == kFloat64 ? 8 : dtype == kFloat32 || dtype == kInt32 ? 4 : 1;
-}
+inline int64_t item_size(DType dtype) { return dtype == kFloat64 ? 8 : dtype == kFloat32 || dtype == kInt32 ? 4 : 1; }
 
 inline bool absent(const View& v) { return v.ndim < 0; }
 
@@ -66,17 +64,30 @@ inline void for_runs(const View& v, int64_t begin, int64_t count, const F& run) 
   }
 }
 
-// Elements [begin, begin + count) as an array: the view's own memory, or copied to `buffer` (room for count).
+// Copies between elements [begin, begin + count) of a view with gaps and an array; out of line, being the rare case.
 template <class T>
-inline const T* read_block(const View& v, int64_t begin, int64_t count, T* buffer) {
-  const T* data = static_cast<const T*>(v.data);
-  if (v.contiguous) return data + begin;
-  T* to = buffer;
+__attribute__((noinline)) void gather_block(const View& v, int64_t begin, int64_t count, T* to) {
   for_runs(v, begin, count, [&](int64_t offset, int64_t stride, int64_t n) {
-    const T* from = data + offset;
+    const T* from = static_cast<const T*>(v.data) + offset;
     for (int64_t i = 0; i < n; ++i) to[i] = from[i * stride];
     to += n;
   });
+}
+
+template <class T>
+__attribute__((noinline)) void scatter_block(const View& v, int64_t begin, int64_t count, const T* from) {
+  for_runs(v, begin, count, [&](int64_t offset, int64_t stride, int64_t n) {
+    T* to = static_cast<T*>(v.data) + offset;
+    for (int64_t i = 0; i < n; ++i) to[i * stride] = from[i];
+    from += n;
+  });
+}
+
+// Elements [begin, begin + count) as an array: the view's own memory, or copied to `buffer` (room for count).
+template <class T>
+inline const T* read_block(const View& v, int64_t begin, int64_t count, T* buffer) {
+  if (v.contiguous) return static_cast<const T*>(v.data) + begin;
+  gather_block(v, begin, count, buffer);
   return buffer;
 }
 
@@ -88,13 +99,7 @@ inline T* open_block(const View& v, int64_t begin, T* buffer) {
 
 template <class T>
 inline void close_block(const View& v, int64_t begin, int64_t count, const T* block) {
-  if (v.contiguous) return;
-  T* data = static_cast<T*>(v.data);
-  for_runs(v, begin, count, [&](int64_t offset, int64_t stride, int64_t n) {
-    T* to = data + offset;
-    for (int64_t i = 0; i < n; ++i) to[i * stride] = block[i];
-    block += n;
-  });
+  if (!v.contiguous) scatter_block(v, begin, count, block);
 }
 
 // body(begin, end) over [0, n) in chunks of kChunk; inline when there is only one.

@@ -148,14 +148,12 @@ void add_all(const Call& c) {
   } else if (length >= 256) {
     int64_t columns = kChunk / dy.count;
     columns = columns < 64 ? 64 : (columns + 15) / 16 * 16;
-    parallel_for(*c.pool, length, columns, [&](int64_t begin, int64_t end, int) {
-      add_rows<T>(out, dy, index, 0, out.count, begin, end);
-    });
+    parallel_for(*c.pool, length, columns,
+                 [&](int64_t begin, int64_t end, int) { add_rows<T>(out, dy, index, 0, out.count, begin, end); });
   } else {
     const int64_t range = (out.count + c.pool->threads - 1) / c.pool->threads;
-    parallel_for(*c.pool, out.count, range, [&](int64_t begin, int64_t end, int) {
-      add_rows<T>(out, dy, index, begin, end, 0, length);
-    });
+    parallel_for(*c.pool, out.count, range,
+                 [&](int64_t begin, int64_t end, int) { add_rows<T>(out, dy, index, begin, end, 0, length); });
   }
 }
 
@@ -193,9 +191,15 @@ Status index_select(const Call& c) {
   const Status status = check_rows(c.in[0], c.out[0], c.in[1]);
   if (status != kOk || c.out[0].numel == 0) return status;
   switch (item_size(c.out[0].dtype)) {
-    case 1: select_rows<uint8_t>(c); break;
-    case 4: select_rows<uint32_t>(c); break;
-    default: select_rows<uint64_t>(c); break;
+    case 1:
+      select_rows<uint8_t>(c);
+      break;
+    case 4:
+      select_rows<uint32_t>(c);
+      break;
+    default:
+      select_rows<uint64_t>(c);
+      break;
   }
   return kOk;
 }
@@ -234,10 +238,17 @@ Status one_hot(const Call& c) {
   if (bad) return kBadIndex;
   if (out.numel == 0) return kOk;
   switch (out.dtype) {
-    case kFloat32: write_one_hot<float>(c); return kOk;
-    case kFloat64: write_one_hot<double>(c); return kOk;
-    case kInt32: write_one_hot<int32_t>(c); return kOk;
-    default: return kBadDType;
+    case kFloat32:
+      write_one_hot<float>(c);
+      return kOk;
+    case kFloat64:
+      write_one_hot<double>(c);
+      return kOk;
+    case kInt32:
+      write_one_hot<int32_t>(c);
+      return kOk;
+    default:
+      return kBadDType;
   }
 }
 

@@ -7,34 +7,19 @@
 #include <string.h>
 
 #include "../simd/simd.h"
+#include "blocks.h"
 #include "call.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
 
 inline constexpr int kMaxOperands = 4;              // the output, then up to three inputs
-inline constexpr int64_t kBlock = 512;              // elements of one buffer
 inline constexpr int64_t kTileRows = 16;            // kTileRows * kTileColumns = kBlock
 inline constexpr int64_t kTileColumns = 32;
+inline constexpr int64_t kTileGroup = 8;             // tiles below one another that are done in turn
 inline constexpr int64_t kShortRow = 12;            // shorter rows are brought together in buffers
 inline constexpr int64_t kStreamBytes = 16 << 20;   // outputs above this bypass the caches
 inline constexpr int64_t kGrain = 32768;            // elements of a chunk for the pool when an element costs one load or so
-
-// Bytes of one element; 0 for a value that is no dtype.
-inline int64_t item_size(DType dtype) {
-  switch (dtype) {
-    case kFloat32:
-    case kInt32:
-      return 4;
-    case kFloat64:
-      return 8;
-    case kUint8:
-    case kBool:
-      return 1;
-    default:
-      return 0;
-  }
-}
 
 // Computes out[0 … n) from the inputs' elements 0 … n-1, all adjacent; when bit k of `scalars` is set, in[k] is one
 // element that stands for all n. `out` may be the same memory as an input.
@@ -48,12 +33,6 @@ struct RowOp {
 };
 
 // True when x can be read at every index of out: same shape, or one element.
-inline bool same_shape(const View& x, const View& out) {
-  if (x.ndim != out.ndim) return false;
-  for (int d = 0; d < out.ndim; d++)
-    if (x.shape[d] != out.shape[d]) return false;
-  return true;
-}
 inline bool broadcasts_to(const View& x, const View& out) {
   return x.ndim >= 0 && ((x.ndim == 0 && x.numel == 1) || same_shape(x, out));
 }
@@ -301,15 +280,25 @@ class Engine {
   void run_blocks(int64_t begin, int64_t end) const {
     alignas(64) char buffer[kMaxOperands][kBlock * 8];
     const bool buffered_out = !nest_.linear[0];
+    const int inner = nest_.ndim - 1;
+    const int64_t period = inner > 0 && nest_.shape[inner] < kBlock ? nest_.shape[inner] : 0;
+    const int64_t block = period > 0 ? kBlock - kBlock % period : kBlock;
+    Cursor at(nest_, begin);
+    // What is the same in every block, because it repeats with the innermost rows, is brought once.
+    bool ready[kMaxOperands] = {};
     bool walks = buffered_out;
     for (int k = 1; k < nest_.operands; k++) {
-      if (direct(k)) continue;
-      if (nest_.scalar[k]) move_elements(buffer[k], nest_.size[k], nest_.data[k], 0, kBlock, nest_.size[k]);
-      else walks = true;
+      ready[k] = direct(k) || nest_.scalar[k] || repeats(k, period);
+      walks = walks || !ready[k];
+      if (direct(k) || !ready[k]) continue;
+      Cursor from = at;
+      walk(from, block < end - begin ? block : end - begin, [&](int64_t done, int64_t count) {
+        move_elements(buffer[k] + done * nest_.size[k], nest_.size[k], nest_.data[k] + from.offset[k],
+                      nest_.stride[k][inner], count, nest_.size[k]);
+      });
     }
-    Cursor at(nest_, walks ? begin : 0);
     while (begin < end) {
-      const int64_t n = kBlock < end - begin ? kBlock : end - begin;
+      const int64_t n = block < end - begin ? block : end - begin;
       const Cursor start = at;
       const char* in[kMaxOperands];
       for (int k = 1; k < nest_.operands; k++) {
@@ -320,7 +309,7 @@ class Engine {
       if (walks) {
         walk(at, n, [&](int64_t done, int64_t count) {
           for (int k = 1; k < nest_.operands; k++)
-            if (!direct(k) && !nest_.scalar[k])
+            if (!ready[k])
               move_elements(buffer[k] + done * nest_.size[k], nest_.size[k], nest_.data[k] + at.offset[k],
                             nest_.stride[k][nest_.ndim - 1], count, nest_.size[k]);
         });
@@ -339,6 +328,14 @@ class Engine {
       }
       begin += n;
     }
+  }
+
+  // Operand k is the same for each of the innermost rows, which are shorter than a block.
+  bool repeats(int k, int64_t period) const {
+    if (period == 0) return false;
+    for (int d = 0; d < nest_.ndim - 1; d++)
+      if (nest_.stride[k][d] != 0) return false;
+    return true;
   }
 
   // Calls body(done, count) for the row pieces of the next n elements and moves the cursor past them.
@@ -369,8 +366,13 @@ class Engine {
     const int64_t across = (nest_.shape[inner] + kTileColumns - 1) / kTileColumns;
     const int64_t down = (nest_.shape[tile_dim_] + kTileRows - 1) / kTileRows;
     for (int64_t t = begin; t < end; t++) {
-      const int64_t column = t % across * kTileColumns, row = t / across % down * kTileRows;
-      int64_t rest = t / across / down;
+      // Down a group of tiles first: neighbours below share cache lines and pages of the operand that lies across.
+      int64_t rest = t / (across * down);
+      const int64_t place = t % (across * down), group = place / (across * kTileGroup);
+      const int64_t below = down - group * kTileGroup, high = below < kTileGroup ? below : kTileGroup;
+      const int64_t inside = place - group * across * kTileGroup;
+      const int64_t column = inside / high * kTileColumns;
+      const int64_t row = (group * kTileGroup + inside % high) * kTileRows;
       char* base[kMaxOperands];
       for (int k = 0; k < nest_.operands; k++)
         base[k] = nest_.data[k] + column * nest_.stride[k][inner] + row * nest_.stride[k][tile_dim_];
@@ -396,10 +398,34 @@ class Engine {
     }
   }
 
+  // to[i][j] = from[j][i] in blocks of one vector by one vector.
+  template <class T>
+  static void transpose_tile(char* to, int64_t to_row, const char* from, int64_t from_column, int64_t rows,
+                             int64_t columns) {
+    constexpr int N = Vec<T>::N;
+    for (int64_t i = 0; i < rows; i += N) {
+      const int high = static_cast<int>(rows - i < N ? rows - i : N);
+      for (int64_t j = 0; j < columns; j += N) {
+        const int wide = static_cast<int>(columns - j < N ? columns - j : N);
+        Vec<T> block[N];
+        for (int k = 0; k < N; k++) {
+          const char* p = from + (j + k) * from_column + i * static_cast<int64_t>(sizeof(T));
+          block[k] = k < wide ? load_n(reinterpret_cast<const T*>(p), high) : zero<T>();
+        }
+        transpose(block);
+        for (int k = 0; k < high; k++)
+          store_n(reinterpret_cast<T*>(to + (i + k) * to_row) + j, block[k], wide);
+      }
+    }
+  }
+
   // Moves a tile; the source is read along its smaller stride, so that each cache line is touched once.
   static void move_tile(char* to, int64_t to_row, int64_t to_column, const char* from, int64_t from_row,
                         int64_t from_column, int64_t rows, int64_t columns, int64_t size) {
-    if (from_row < from_column) {
+    if (from_row == size && to_column == size && size >= 4 && from_row < from_column) {
+      if (size == 4) transpose_tile<float>(to, to_row, from, from_column, rows, columns);
+      else transpose_tile<double>(to, to_row, from, from_column, rows, columns);
+    } else if (from_row < from_column) {
       for (int64_t j = 0; j < columns; j++)
         move_elements(to + j * to_column, to_row, from + j * from_column, from_row, rows, size);
     } else {

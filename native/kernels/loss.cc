@@ -274,7 +274,8 @@ void map_pairs(const Call& c, const View& x, const View& y, const View& out, con
       const T* a = read_block(x, at, count, x_buffer);
       const T* b = read_block(y, at, count, y_buffer);
       T* to = open_block(out, at, out_buffer);
-      for_vectors<T>(count, [&](int64_t i, int k) { store_part(to + i, f(load_part(a + i, k), load_part(b + i, k)), k); });
+      for_vectors<T>(count,
+                     [&](int64_t i, int k) { store_part(to + i, f(load_part(a + i, k), load_part(b + i, k)), k); });
       close_block(out, at, count, to);
     }
   });

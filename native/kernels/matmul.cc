@@ -8,11 +8,12 @@ namespace MYELIN_ISA {
 
 namespace {
 
-constexpr double kSerialProducts = 6e5;   // multiply-adds below which waking other threads does not pay
-constexpr double kTaskProducts = 1e6;     // multiply-adds of one task
-constexpr double kBatchProducts = 4e6;    // matrices of a batch below this are not split further
-constexpr int64_t kMaxTasks = 64;
-constexpr int64_t kPackBytes = 64 << 20;  // of B packed at once
+constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking other threads does not pay
+constexpr double kTaskProducts = 1.5e6;  // multiply-adds of one task
+constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are not split further
+constexpr int64_t kMaxTasks = 128;
+constexpr int64_t kLeastPanels = 4;                // of B, in a task
+constexpr int64_t kPackBytes = int64_t{64} << 20;  // of one operand packed at once
 constexpr size_t kLocalBytes = 16 * 1024;
 
 double products(int64_t m, int64_t n, int64_t k) {
@@ -20,95 +21,71 @@ double products(int64_t m, int64_t n, int64_t k) {
 }
 
 template <class T>
-size_t plan_bytes(const Plan<T>& plan) {
-  return static_cast<size_t>(round_up(plan.b_size, 16) + plan.a_size) * sizeof(T);
+size_t plan_bytes(const Plan& plan) {
+  return static_cast<size_t>(plan.a_size + plan.b_size) * sizeof(T);
 }
 
 // A whole product on this thread; scratch holds plan_bytes.
 template <class T>
-void run_alone(const Product<T>& p, const Plan<T>& plan, T* scratch) {
-  T* const a_packed = scratch + round_up(plan.b_size, 16);
-  if (plan.pack_b) {
-    pack_b(p, plan, 0, plan.panels, scratch);
-  } else if (plan.b_size > 0) {
-    pack_last(p, plan, scratch);
-  }
-  for (int64_t i = 0; i < p.m; i += plan.block_rows) {
-    run_block(p, plan, i, smaller(p.m, i + plan.block_rows), 0, plan.panels, scratch, a_packed);
+void run_alone(const Product<T>& p, const Plan& plan, T* scratch) {
+  for (int64_t unit = 0; unit < plan.a.units + plan.b.units; unit++) pack(p, plan, unit, scratch);
+  for (int64_t i = 0; i < p.m; i += kBlockRows) {
+    run_block(p, plan, i, smaller(p.m, i + kBlockRows), 0, plan.panels, scratch);
   }
 }
 
-// A whole product on the pool: B is packed by all, then each task takes a block of rows × panels.
+// A whole product on the pool: all pack, then each task takes a block of rows × panels.
 template <class T>
-Status run_together(const Product<T>& p, Plan<T> plan, const Pool& pool) {
-  const double total = products(p.m, p.n, p.k);
-  const int64_t want = smaller(kMaxTasks, static_cast<int64_t>(total / kTaskProducts) + 1);
-  int64_t row_blocks = larger(divide_up(p.m, kBlockRows), smaller(want, divide_up(p.m, 4 * kRows)));
-  const int64_t rows = round_up(divide_up(p.m, row_blocks), kRows);
-  row_blocks = divide_up(p.m, rows);
-  const int64_t panels = divide_up(plan.panels, smaller(plan.panels, larger(1, want / row_blocks)));
-  const int64_t panel_blocks = divide_up(plan.panels, panels);
-  plan.block_rows = rows;
-  plan.a_size = plan.pack_a ? rows * smaller(plan.depth, p.k) : 0;
-
-  T* const b_packed = static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(plan.b_size) * sizeof(T) + 64));
-  if (!b_packed) return kOutOfMemory;
-  if (plan.pack_b) {
-    const int64_t grain = larger(1, 32768 / larger(1, plan.panel_size));
-    parallel_for(pool, plan.panels, grain,
-                 [&](int64_t begin, int64_t end, int) { pack_b(p, plan, begin, end, b_packed); });
-  } else if (plan.b_size > 0) {
-    pack_last(p, plan, b_packed);
-  }
-  int32_t failed = 0;
-  parallel_for(pool, row_blocks * panel_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
-    T* a_packed = nullptr;
-    if (plan.a_size > 0) {
-      a_packed = static_cast<T*>(pool.scratch(pool.self, worker, static_cast<size_t>(plan.a_size) * sizeof(T)));
-      if (!a_packed) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-    }
+Status run_together(const Product<T>& p, const Plan& plan, const Pool& pool) {
+  const size_t bytes = plan_bytes<T>(plan);
+  T* const packed = bytes == 0 ? nullptr : static_cast<T*>(pool.scratch(pool.self, -1, bytes));
+  if (bytes > 0 && !packed) return kOutOfMemory;
+  parallel_for(pool, plan.a.units + plan.b.units, 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t unit = begin; unit < end; unit++) pack(p, plan, unit, packed);
+  });
+  const int64_t want = smaller(kMaxTasks, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
+  const int64_t fewest = divide_up(p.m, kBlockRows);
+  const int64_t cuts = smaller(divide_up(want, fewest), larger(1, plan.panels / kLeastPanels));
+  const int64_t panels = divide_up(plan.panels, cuts), panel_blocks = divide_up(plan.panels, panels);
+  const int64_t rows = round_up(divide_up(p.m, larger(fewest, divide_up(want, panel_blocks))), kRows);
+  parallel_for(pool, divide_up(p.m, rows) * panel_blocks, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; t++) {
       const int64_t i = t / panel_blocks * rows, j = t % panel_blocks * panels;
-      run_block(p, plan, i, smaller(p.m, i + rows), j, smaller(plan.panels, j + panels), b_packed, a_packed);
+      run_block(p, plan, i, smaller(p.m, i + rows), j, smaller(plan.panels, j + panels), packed);
     }
   });
-  return failed ? kOutOfMemory : kOk;
+  return kOk;
 }
 
-// Cuts a product whose packed B would be too large along n, then along k.
+// Cuts a product whose packed operands would be too large: along k when even one panel is, else along n or m.
 template <class T>
 Status run_large(Product<T> p, const Pool& pool) {
-  Plan<T> plan = make_plan(&p);
-  if (plan.b_size * static_cast<int64_t>(sizeof(T)) <= kPackBytes) return run_together(p, plan, pool);
+  const Plan plan = make_plan(&p);
   const int64_t most = kPackBytes / static_cast<int64_t>(sizeof(T));
+  if (plan.a_size <= most && plan.b_size <= most) return run_together(p, plan, pool);
   Product<T> part = p;
-  if (plan.panel_size > most) {
-    const int64_t depth = most / kColumns<T> / 2 / kDepth<T> * kDepth<T>;
-    for (int64_t k = 0; k < p.k; k += depth) {
-      part.k = smaller(depth, p.k - k);
-      part.a = p.a + k * p.acs;
-      part.b = p.b + k * p.brs;
-      part.out.beta = k == 0 ? p.out.beta : T(1);
-      const bool last = k + depth >= p.k;
+  const int64_t depth = most / 1024 / kDepth<T> * kDepth<T>;
+  const bool cut_k = p.k > depth, cut_n = !cut_k && plan.b_size > most;
+  const int64_t size = cut_k ? p.k : cut_n ? p.n : p.m;
+  const int64_t step = cut_k ? depth : round_up(most / 2 / p.k, kRows * kColumns<T>);
+  for (int64_t from = 0; from < size; from += step) {
+    const int64_t length = smaller(step, size - from);
+    if (cut_k) {
+      const bool last = from + length >= p.k;
+      part.k = length, part.a = p.a + from * p.acs, part.b = p.b + from * p.brs;
+      part.out.beta = from == 0 ? p.out.beta : T(1);
       part.out.bias = last ? p.out.bias : nullptr;
       part.out.activation = last ? p.out.activation : kNoActivation;
-      Product<T> straight = part;
-      if (straight.turned) turn(&straight);
-      const Status status = run_large(straight, pool);
-      if (status != kOk) return status;
+    } else {
+      if (cut_n) part.n = length, part.b = p.b + from * p.bcs;
+      if (!cut_n) part.m = length, part.a = p.a + from * p.ars;
+      const bool columns = cut_n != p.turned;  // of C the right way round
+      part.out.c = p.out.c + from * (columns ? p.out.ccs : p.out.crs);
+      if (p.out.bias && columns) part.out.bias = p.out.bias + from * p.out.bias_stride;
     }
-    return kOk;
-  }
-  const int64_t columns = most / plan.panel_size * kColumns<T>;
-  for (int64_t j = 0; j < p.n; j += columns) {
-    part.n = smaller(columns, p.n - j);
-    part.b = p.b + j * p.bcs;
-    part.out.c = p.out.c + j * (p.turned ? p.out.crs : p.out.ccs);
-    if (p.out.bias && !p.turned) part.out.bias = p.out.bias + j * p.out.bias_stride;
-    Plan<T> part_plan = plan;
-    part_plan.panels = divide_up(part.n, kColumns<T>);
-    part_plan.b_size = part_plan.panels * plan.panel_size;
-    const Status status = run_together(part, part_plan, pool);
+    Product<T> straight = part;
+    if (straight.turned) turn(&straight);
+    const Status status = run_large(straight, pool);
     if (status != kOk) return status;
   }
   return kOk;
@@ -133,8 +110,37 @@ Product<T> at(const Batch& batch, Product<T> p, int64_t index) {
   return p;
 }
 
+// One row (or column) times a large matrix read along its rows is bound by memory.
+template <class T>
+bool is_row(const Product<T>& p) {
+  return p.m == 1 && p.bcs == 1 && p.n >= 4 * kColumns<T> && p.k >= 8 && p.n * p.k >= 32 * 1024;
+}
+
+template <class T>
+Status run_rows(const Batch& batch, const Product<T>& p, const Pool& pool) {
+  const int64_t chunks = divide_up(p.n, kRowColumns);
+  const double each = products(1, smaller(p.n, kRowColumns), p.k);
+  parallel_for(pool, batch.count * chunks, static_cast<int64_t>(1e5 / each) + 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; t++) {
+      const int64_t j = t % chunks * kRowColumns;
+      run_row(at(batch, p, t / chunks), j, smaller(p.n, j + kRowColumns));
+    }
+  });
+  return kOk;
+}
+
 template <class T>
 Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
+  if (p.m == 1 || p.n == 1) {
+    // `at` moves a, b and c of the untransposed product.
+    Product<T> row = p;
+    Batch moves = batch;
+    if (!is_row(row)) {
+      turn(&row);
+      for (int d = 0; d < batch.ndim; d++) moves.a[d] = batch.b[d], moves.b[d] = batch.a[d];
+    }
+    if (is_row(row)) return run_rows(moves, row, pool);
+  }
   const double each = products(p.m, p.n, p.k), total = each * static_cast<double>(batch.count);
   if (total > kSerialProducts && (each > kBatchProducts || batch.count == 1)) {
     for (int64_t i = 0; i < batch.count; i++) {
@@ -144,8 +150,8 @@ Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
     return kOk;
   }
   Product<T> first = p;
-  const Plan<T> plan = make_plan(&first);
-  const size_t bytes = plan_bytes(plan);
+  const Plan plan = make_plan(&first);
+  const size_t bytes = plan_bytes<T>(plan);
   if (total <= kSerialProducts) {
     alignas(64) unsigned char local[kLocalBytes];
     void* scratch = bytes <= kLocalBytes ? local : pool.scratch(pool.self, -1, bytes);
@@ -158,7 +164,7 @@ Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
     return kOk;
   }
   int32_t failed = 0;
-  const int64_t grain = larger(divide_up(batch.count, kMaxTasks), static_cast<int64_t>(kTaskProducts / 4 / larger(1, p.m * p.n * p.k)));
+  const int64_t grain = larger(divide_up(batch.count, kMaxTasks), static_cast<int64_t>(kTaskProducts / 4 / (each + 1)));
   parallel_for(pool, batch.count, grain, [&](int64_t begin, int64_t end, int worker) {
     void* scratch = pool.scratch(pool.self, worker, bytes + 64);
     if (!scratch) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
@@ -183,12 +189,9 @@ Status matmul_of(const Call& c) {
   p.a = static_cast<const T*>(a.data), p.ars = a.strides[d - 2], p.acs = a.strides[d - 1];
   p.b = static_cast<const T*>(b.data), p.brs = b.strides[d - 2], p.bcs = b.strides[d - 1];
   p.turned = false;
-  p.out = {static_cast<T*>(out.data),
-           out.strides[d - 2],
-           out.strides[d - 1],
-           bias ? static_cast<const T*>(bias->data) : nullptr,
-           bias ? bias->strides[0] : 0,
-           static_cast<T>(c.params[1]),
+  p.out = {static_cast<T*>(out.data),    out.strides[d - 2],
+           out.strides[d - 1],           bias ? static_cast<const T*>(bias->data) : nullptr,
+           bias ? bias->strides[0] : 0,  static_cast<T>(c.params[1]),
            static_cast<int>(c.params[0])};
   Batch batch;
   batch.ndim = 0, batch.count = 1;
@@ -223,7 +226,8 @@ Status matmul(const Call& c) {
   if (out.ndim < 2 || a.ndim != out.ndim || b.ndim != out.ndim) return kBadShape;
   if (a.dtype != b.dtype || a.dtype != out.dtype) return kBadDType;
   const double activation = c.params[0];
-  if (!(activation >= 0 && activation < kActivationCount && activation == static_cast<int>(activation))) return kBadParameter;
+  if (!(activation >= 0 && activation < kActivationCount && activation == static_cast<int>(activation)))
+    return kBadParameter;
   if (a.dtype == kFloat32) return matmul_of<float>(c);
   if (a.dtype == kFloat64) return matmul_of<double>(c);
   return kBadDType;

@@ -28,30 +28,22 @@ inline void turn(Product<T>* p) {
   p->turned = !q.turned;
 }
 
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
-inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // Block sizes: a slice of a B panel stays in L1, a block of A in L2.
 template <class T>
-inline constexpr int64_t kDepth = sizeof(T) == 4 ? 384 : 256;
+inline constexpr int64_t kDepth = sizeof(T) == 4 ? 512 : 256;
 inline constexpr int64_t kBlockRows = 24 * kRows;
 
 // Decided by the shape alone, so that results do not depend on the number of threads.
-template <class T>
 struct Plan {
   bool pack_a, pack_b;
-  int64_t depth;       // of one pass over C
-  int64_t panels;      // of B, kColumns wide
-  int64_t panel_size;  // elements of a packed panel of B: all of k
-  int64_t b_size;      // elements of packed B (only its last panel when B is read in place)
-  int64_t block_rows;  // most rows of A packed at once
-  int64_t a_size;      // elements of a packed block of A
+  int64_t depth;   // of one pass over C
+  int64_t panels;  // of B, kColumns wide
+  Packing a, b;    // b: only the ragged last panel when B is read in place
+  int64_t a_size, b_size;
 };
 
 template <class T>
-Plan<T> make_plan(Product<T>* p) {
+Plan make_plan(Product<T>* p) {
   constexpr int N = Vec<T>::N;
   constexpr int64_t in_cache = 24 * 1024 / static_cast<int64_t>(sizeof(T));
   // Rough cycles for each orientation: the products, packing the vector operand, turning the tiles.
@@ -60,42 +52,40 @@ Plan<T> make_plan(Product<T>* p) {
   };
   const auto cost = [&](int64_t m, int64_t n, int64_t k, int64_t bcs, bool turned) {
     const double products = static_cast<double>(m) * static_cast<double>(round_up(n, N)) * static_cast<double>(k);
-    const double packing = reads_in_place(m, n, k, bcs) ? 0 : static_cast<double>(k) * n * (bcs == 1 ? 0.4 : 1.0);
-    const double turning = turned ? static_cast<double>(m) * n * divide_up(k, kDepth<T>) : 0;
+    const double packing =
+        reads_in_place(m, n, k, bcs) ? 0 : static_cast<double>(k) * static_cast<double>(n) * (bcs == 1 ? 0.4 : 1.0);
+    const double turning = turned ? 3.0 * static_cast<double>(m) * static_cast<double>(n * divide_up(k, kDepth<T>)) : 0;
     return products / (2 * N) + packing + turning;
   };
   if (cost(p->n, p->m, p->k, p->ars, true) < cost(p->m, p->n, p->k, p->bcs, false)) turn(p);
-  Plan<T> plan;
+  Plan plan;
   plan.panels = divide_up(p->n, kColumns<T>);
   plan.pack_b = !reads_in_place(p->m, p->n, p->k, p->bcs);
   plan.pack_a = p->m > kRows && plan.panels >= (p->acs == 1 || p->ars == 1 ? 6 : 2);
   plan.depth = larger(1, round_up(divide_up(p->k, larger(1, divide_up(p->k, kDepth<T>))), 4));
-  plan.panel_size = p->k * kColumns<T>;
-  plan.b_size = plan.panel_size * (plan.pack_b ? plan.panels : p->n % N != 0);
-  plan.block_rows = kBlockRows;
-  plan.a_size = plan.pack_a ? smaller(round_up(p->m, kRows), plan.block_rows) * smaller(plan.depth, p->k) : 0;
+  const int64_t in_place = plan.pack_b ? 0 : p->n % N == 0 ? p->n : (plan.panels - 1) * kColumns<T>;
+  plan.a = make_packing<kRows>(plan.pack_a ? p->m : 0, p->k, plan.depth, p->ars, p->acs);
+  plan.b = make_packing<kColumns<T>>(p->n - in_place, p->k, plan.depth, p->bcs, p->brs);
+  plan.a_size = round_up(packed_size<kRows>(plan.a), 64);
+  plan.b_size = round_up(packed_size<kColumns<T>>(plan.b), 64);
   return plan;
 }
 
-// Packs panels [begin, end) of B, or with pack_b false the ragged last one if there is one.
+// One unit of the packing of A (those come last) and B; packed has room for b_size + a_size elements.
 template <class T>
-void pack_b(const Product<T>& p, const Plan<T>& plan, int64_t begin, int64_t end, T* packed) {
-  const int64_t j0 = begin * kColumns<T>, j1 = smaller(p.n, end * kColumns<T>);
-  pack_panels<T, kColumns<T>>(p.b + j0 * p.bcs, p.bcs, p.brs, j1 - j0, p.k, packed + begin * plan.panel_size,
-                              plan.panel_size);
-}
-template <class T>
-void pack_last(const Product<T>& p, const Plan<T>& plan, T* packed) {
-  const int64_t j0 = (plan.panels - 1) * kColumns<T>;
-  pack_panels<T, kColumns<T>>(p.b + j0, p.bcs, p.brs, p.n - j0, p.k, packed, plan.panel_size);
+void pack(const Product<T>& p, const Plan& plan, int64_t unit, T* packed) {
+  if (unit < plan.b.units) {
+    pack_unit<T, kColumns<T>>(plan.b, p.b + (p.n - plan.b.width) * p.bcs, unit, packed);
+  } else {
+    pack_unit<T, kRows>(plan.a, p.a, unit - plan.b.units, packed + plan.b_size);
+  }
 }
 
-// Rows [i0, i1) × panels [j0, j1) of C. b_packed as pack_b or pack_last left it; a_packed has room for plan.a_size elements
-// (at most plan.block_rows rows, then).
+// Rows [i0, i1) × panels [j0, j1) of C; i0 is a multiple of kRows.
 template <class T>
-void run_block(const Product<T>& p, const Plan<T>& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-               const T* b_packed, T* a_packed) {
+void run_block(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, const T* packed) {
   constexpr int N = Vec<T>::N;
+  constexpr int64_t row_bytes = kColumns<T> * static_cast<int64_t>(sizeof(T));
   alignas(64) T tile[kRows * kColumns<T>];
   alignas(64) T turned[kTurnedStride<T> * kColumns<T>];
   Epilogue<T> e = p.out;
@@ -105,11 +95,10 @@ void run_block(const Product<T>& p, const Plan<T>& plan, int64_t i0, int64_t i1,
     e.beta = k0 == 0 ? p.out.beta : T(1);
     e.bias = last ? p.out.bias : nullptr;
     e.activation = last ? p.out.activation : kNoActivation;
-    const bool plain = e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation && (e.beta == 0 || e.beta == 1);
+    const bool plain =
+        e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation && (e.beta == 0 || e.beta == 1);
     const TileMode mode = e.beta == 0 ? kStore : kAdd;
-    if (plan.pack_a) {
-      pack_panels<T, kRows>(p.a + i0 * p.ars + k0 * p.acs, p.ars, p.acs, i1 - i0, depth, a_packed, depth * kRows);
-    }
+    const T* const a_packed = packed + plan.b_size + k0 * plan.a.panels * kRows;
     for (int64_t panel = j0; panel < j1; panel++) {
       const int64_t j = panel * kColumns<T>;
       const int columns = static_cast<int>(smaller(kColumns<T>, p.n - j));
@@ -117,14 +106,23 @@ void run_block(const Product<T>& p, const Plan<T>& plan, int64_t i0, int64_t i1,
       const T* b = p.b + j + k0 * p.brs;
       int64_t bs = p.brs;
       if (plan.pack_b || columns % N != 0) {
-        b = b_packed + (plan.pack_b ? panel * plan.panel_size : 0) + k0 * kColumns<T>;
+        b = packed + panel_at<kColumns<T>>(plan.b.panels, p.k, plan.depth, k0, panel - (plan.panels - plan.b.panels));
         bs = kColumns<T>;
       }
+      // The next panel comes from memory, whose pages stop the hardware's prefetching: fetch a share of it with each tile.
+      const char* ahead = reinterpret_cast<const char*>(b + depth * kColumns<T>);
+      const char* const ahead_end = ahead + (plan.pack_b && panel + 1 < j1 ? depth * row_bytes : 0);
+      const int64_t share = round_up(divide_up(depth * row_bytes, divide_up(i1 - i0, kRows)), 64);
       const auto* const micro = plan.pack_a ? micro_table<T, true>.at : micro_table<T, false>.at;
       for (int64_t i = i0; i < i1; i += kRows) {
         const int rows = static_cast<int>(smaller(kRows, i1 - i));
-        const T* a = plan.pack_a ? a_packed + (i - i0) * depth : p.a + i * p.ars + k0 * p.acs;
+        const T* a = plan.pack_a ? a_packed + i * depth : p.a + i * p.ars + k0 * p.acs;
         const Micro<T> kernel = micro[rows - 1][vectors - 1];
+        for (const char* stop = ahead + share; ahead < stop && ahead < ahead_end; ahead += 64)
+          __builtin_prefetch(ahead, 0, 2);
+        if (!p.turned) {
+          for (int r = 0; r < rows; r++) prefetch(e.c + (i + r) * e.crs + j * e.ccs);
+        }
         if (plain && columns % N == 0) {
           kernel(depth, a, p.ars, p.acs, b, bs, e.c + i * e.crs + j, e.crs, mode);
           continue;
@@ -138,6 +136,45 @@ void run_block(const Product<T>& p, const Plan<T>& plan, int64_t i0, int64_t i1,
         }
       }
     }
+  }
+}
+
+// sum[j] = (first ? 0 : sum[j]) + Σ_r a[r·as]·b[r·bs + j], r < R in order, j < n. sum is accessed in whole vectors.
+template <class T, int R>
+MYELIN_INLINE void add_rows(const T* a, int64_t as, const T* b, int64_t bs, int64_t n, T* sum, bool first) {
+  constexpr int N = Vec<T>::N;
+  Vec<T> av[R];
+  for (int r = 0; r < R; r++) av[r] = set1(a[r * as]);
+  int64_t j = 0;
+  for (; j + N <= n; j += N) {
+    Vec<T> v = first ? zero<T>() : load(sum + j);
+    for (int r = 0; r < R; r++) v = fma(av[r], load(b + r * bs + j), v);
+    store(sum + j, v);
+  }
+  if (j < n) {
+    Vec<T> v = first ? zero<T>() : load(sum + j);
+    for (int r = 0; r < R; r++) v = fma(av[r], load_n(b + r * bs + j, static_cast<int>(n - j)), v);
+    store(sum + j, v);
+  }
+}
+
+// Columns [j0, j1) of a product of one row with a B whose rows are contiguous: B is read once, row after row.
+inline constexpr int64_t kRowColumns = 512;
+template <class T>
+void run_row(const Product<T>& p, int64_t j0, int64_t j1) {
+  alignas(64) T sum[kRowColumns];
+  Epilogue<T> e = p.out;
+  if (p.turned) e.ccs = e.crs, e.bias_stride = 0;
+  const int64_t n = j1 - j0;
+  for (int64_t k0 = 0; k0 < p.k; k0 += kDepth<T>) {
+    const int64_t end = smaller(p.k, k0 + kDepth<T>);
+    int64_t k = k0;
+    for (; k + 8 <= end; k += 8) add_rows<T, 8>(p.a + k * p.acs, p.acs, p.b + k * p.brs + j0, p.brs, n, sum, k == k0);
+    for (; k < end; k++) add_rows<T, 1>(p.a + k * p.acs, p.acs, p.b + k * p.brs + j0, p.brs, n, sum, k == k0);
+    e.beta = k0 == 0 ? p.out.beta : T(1);
+    e.bias = end == p.k ? p.out.bias : nullptr;
+    e.activation = end == p.k ? p.out.activation : kNoActivation;
+    finish(e, sum, 0, 0, 1, j0, static_cast<int>(n));
   }
 }
 

@@ -60,12 +60,18 @@ void finish_with(const Epilogue<T>& e, const T* tile, int64_t ts, int64_t i0, in
 template <class T>
 void finish(const Epilogue<T>& e, const T* tile, int64_t ts, int64_t i0, int rows, int64_t j0, int columns) {
   switch (e.activation) {
-    case kRelu: return finish_with<kRelu>(e, tile, ts, i0, rows, j0, columns);
-    case kTanh: return finish_with<kTanh>(e, tile, ts, i0, rows, j0, columns);
-    case kSigmoid: return finish_with<kSigmoid>(e, tile, ts, i0, rows, j0, columns);
-    case kGelu: return finish_with<kGelu>(e, tile, ts, i0, rows, j0, columns);
-    case kGeluTanh: return finish_with<kGeluTanh>(e, tile, ts, i0, rows, j0, columns);
-    default: return finish_with<kNoActivation>(e, tile, ts, i0, rows, j0, columns);
+    case kRelu:
+      return finish_with<kRelu>(e, tile, ts, i0, rows, j0, columns);
+    case kTanh:
+      return finish_with<kTanh>(e, tile, ts, i0, rows, j0, columns);
+    case kSigmoid:
+      return finish_with<kSigmoid>(e, tile, ts, i0, rows, j0, columns);
+    case kGelu:
+      return finish_with<kGelu>(e, tile, ts, i0, rows, j0, columns);
+    case kGeluTanh:
+      return finish_with<kGeluTanh>(e, tile, ts, i0, rows, j0, columns);
+    default:
+      return finish_with<kNoActivation>(e, tile, ts, i0, rows, j0, columns);
   }
 }
 

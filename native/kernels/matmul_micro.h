@@ -36,8 +36,9 @@ void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int6
     for (int v = 0; v < V; v++) acc[i][v] = zero<T>();
   }
   int64_t at = 0;
-#pragma GCC unroll 1
+#pragma GCC unroll 4
   for (int64_t k = 0; k < depth; k++) {
+    if constexpr (Packed) prefetch(a + 16 * kRows);
     Vec<T> bv[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) bv[v] = load(b + v * N);

@@ -23,12 +23,21 @@ MYELIN_INLINE void transpose_block(const T* in, int64_t is, int rows, int column
   }
 }
 
-// One panel: out[k·W + w] = in[w·ws + k·ks] for k < depth, w < width; 0 for width <= w < W.
+// One panel: out[k·W + w] = in[w·ws + k·ks] for k < depth, w < width; 0 for width <= w < W. With ws = 1, `readable` (>= width)
+// elements may be read.
 template <class T, int W>
-void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t depth, T* out) {
+void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t readable, int64_t depth, T* out) {
   constexpr int N = Vec<T>::N, whole = W / N * N, rest = W - whole;
   if (ws == 1 || width == 1) {
-    for (int64_t k = 0; k < depth; k++, in += ks, out += W) {
+    int64_t k = 0;
+    if (rest > 0 && ws == 1 && readable >= whole + N) {
+      // Whole vectors: what is written past W, the next row writes over.
+      for (; k + 1 < depth; k++, in += ks, out += W) {
+#pragma GCC unroll 4
+        for (int w = 0; w < W; w += N) store(out + w, load(in + w));
+      }
+    }
+    for (; k < depth; k++, in += ks, out += W) {
       if (width == W) {
 #pragma GCC unroll 4
         for (int w = 0; w < whole; w += N) store(out + w, load(in + w));
@@ -43,7 +52,8 @@ void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t depth, T
   } else if (ks == 1) {
     for (int64_t k = 0; k < depth; k += N) {
       const int columns = depth - k < N ? static_cast<int>(depth - k) : N;
-      for (int w = 0; w < whole; w += N) transpose_block<T, N>(in + w * ws + k, ws, width - w, columns, out + k * W + w, W);
+      for (int w = 0; w < whole; w += N)
+        transpose_block<T, N>(in + w * ws + k, ws, width - w, columns, out + k * W + w, W);
       if constexpr (rest > 0) {
         transpose_block<T, rest>(in + whole * ws + k, ws, width - whole, columns, out + k * W + whole, W);
       }
@@ -56,17 +66,50 @@ void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t depth, T
   }
 }
 
-// Panels of W out of `width` rows: panel p, kept `panel_size` elements apart, holds rows p·W … of `in`. Works through the
-// depth in slices so that a slice's source lines, which neighbouring panels share, stay in cache.
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// How an operand of `width` rows and k columns is packed: cut along k into blocks of `depth`, each a sequence of panels of
+// W rows. The work is cut into units that may be done in any order: where neighbouring rows share cache lines (ws = 1),
+// a slice of k by many panels, else all of a block by few.
+struct Packing {
+  int64_t width, k, depth, ws, ks;
+  int64_t panels, slice, slices, group, groups, units;
+};
+template <int W>
+inline Packing make_packing(int64_t width, int64_t k, int64_t depth, int64_t ws, int64_t ks) {
+  Packing q = {width, k, depth, ws, ks, divide_up(width, W), 0, 0, 0, 0, 0};
+  q.slice = ws == 1 ? 32 : depth;
+  q.slices = divide_up(depth, q.slice);
+  q.group = ws == 1 ? 1024 / W : larger(1, 8192 / (W * depth));
+  q.groups = divide_up(q.panels, q.group);
+  q.units = divide_up(k, depth) * q.slices * q.groups;
+  return q;
+}
+// Elements of the packed operand.
+template <int W>
+inline int64_t packed_size(const Packing& q) {
+  return q.panels * W * q.k;
+}
+// Where `panel` of the block of k that starts at k0 lies.
+template <int W>
+inline int64_t panel_at(int64_t panels, int64_t k, int64_t depth, int64_t k0, int64_t panel) {
+  return (k0 * panels + panel * smaller(depth, k - k0)) * W;
+}
+
 template <class T, int W>
-void pack_panels(const T* in, int64_t ws, int64_t ks, int64_t width, int64_t depth, T* out, int64_t panel_size) {
-  constexpr int64_t slice = 64;
-  for (int64_t k = 0; k < depth; k += slice) {
-    const int64_t part = depth - k < slice ? depth - k : slice;
-    for (int64_t w = 0, p = 0; w < width; w += W, p++) {
-      const int count = width - w < W ? static_cast<int>(width - w) : W;
-      pack_panel<T, W>(in + w * ws + k * ks, ws, ks, count, part, out + p * panel_size + k * W);
-    }
+void pack_unit(const Packing& q, const T* in, int64_t unit, T* out) {
+  const int64_t group = unit % q.groups, rest = unit / q.groups;
+  const int64_t k0 = rest / q.slices * q.depth, from = rest % q.slices * q.slice;
+  const int64_t part = smaller(q.slice, smaller(q.depth, q.k - k0) - from);
+  if (part <= 0) return;
+  const int64_t last = smaller(q.panels, (group + 1) * q.group);
+  for (int64_t panel = group * q.group; panel < last; panel++) {
+    const int64_t w = panel * W;
+    pack_panel<T, W>(in + w * q.ws + (k0 + from) * q.ks, q.ws, q.ks, static_cast<int>(smaller(W, q.width - w)),
+                     q.width - w, part, out + panel_at<W>(q.panels, q.k, q.depth, k0, panel) + from * W);
   }
 }
 

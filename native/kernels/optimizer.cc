@@ -89,6 +89,9 @@ Status step_lists(const Call& c, const Setup& setup) {
   return kOk;
 }
 
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
+
 // torch.lerp: start + weight (end - start), from the nearer end.
 template <class T>
 inline T lerp(T start, T end, T weight, T rest, bool near) {
@@ -182,8 +185,8 @@ struct AdamOp {
         beta2(static_cast<T>(s.beta2)),
         weight2(static_cast<T>(1 - s.beta2)),
         eps(static_cast<T>(s.eps)),
-        step_size(static_cast<T>(-s.lr / (1 - pow(s.beta1, s.step)))),
-        correction2_sqrt(static_cast<T>(sqrt(1 - pow(s.beta2, s.step)))),
+        step_size(static_cast<T>(-s.lr / (1 - ::pow(s.beta1, s.step)))),
+        correction2_sqrt(static_cast<T>(::sqrt(1 - ::pow(s.beta2, s.step)))),
         near(1 - s.beta1 < 0.5) {}
   __attribute__((noinline)) void run(int64_t n, const T* __restrict grad, T* const* arrays) const {
     T* __restrict param = arrays[0];
@@ -204,7 +207,7 @@ struct AdamOp {
         v = old != old ? old : v;
         max_sq[i] = v;
       }
-      const T denominator = __builtin_sqrt(v) / op.correction2_sqrt + op.eps;
+      const T denominator = root(v) / op.correction2_sqrt + op.eps;
       param[i] = op.shrink * param[i] + op.step_size * m / denominator;
     }
   }
@@ -250,7 +253,7 @@ struct RmspropOp {
         grad_avg[i] = mean;
         spread -= mean * mean;
       }
-      const T average = static_cast<T>(__builtin_sqrt(spread)) + op.eps;
+      const T average = root(spread) + op.eps;
       if constexpr (Momentum) {
         const T b = op.momentum * buffer[i] + g / average;
         buffer[i] = b;
@@ -293,7 +296,7 @@ struct Adagrad {
       const T g = op.gradient(grad[i], param[i]);
       const T s = sum[i] + g * g;
       sum[i] = s;
-      param[i] += op.lr * g / (static_cast<T>(__builtin_sqrt(s)) + op.eps);
+      param[i] += op.lr * g / (root(s) + op.eps);
     }
   }
 };

@@ -2,6 +2,9 @@
 #pragma once
 #include <stdint.h>
 
+#include "../simd/multiply.h"
+#include "../simd/simd.h"
+
 namespace myelin {
 namespace MYELIN_ISA {
 
@@ -13,20 +16,36 @@ inline constexpr uint32_t kPhiloxW1 = 0xBB67AE85u;
 // Counters that one call of philox_words turns into words.
 inline constexpr int kPhiloxLanes = 64;
 
-// words[k][j]: word k of lane j; on entry the counter of that lane, least significant word first.
+MYELIN_INLINE Vec<int32_t> set1_word(uint32_t word) { return set1<int32_t>(static_cast<int32_t>(word)); }
+
+// words[k][j]: word k of lane j; on entry the counter of that lane, least significant word first. Lanes: a multiple of 16.
 template <int Lanes>
 inline void philox(uint32_t (&words)[4][Lanes], uint32_t key0, uint32_t key1) {
-  for (int round = 0; round < 10; ++round) {
-    for (int j = 0; j < Lanes; ++j) {
-      const uint64_t p0 = static_cast<uint64_t>(kPhiloxM0) * words[0][j];
-      const uint64_t p1 = static_cast<uint64_t>(kPhiloxM1) * words[2][j];
-      words[0][j] = static_cast<uint32_t>(p1 >> 32) ^ words[1][j] ^ key0;
-      words[1][j] = static_cast<uint32_t>(p1);
-      words[2][j] = static_cast<uint32_t>(p0 >> 32) ^ words[3][j] ^ key1;
-      words[3][j] = static_cast<uint32_t>(p0);
+  using V = Vec<int32_t>;
+  static_assert(Lanes % V::N == 0, "whole vectors");
+  const V m0 = set1_word(kPhiloxM0);
+  const V m1 = set1_word(kPhiloxM1);
+  for (int j = 0; j < Lanes; j += V::N) {
+    V c0 = load(reinterpret_cast<const int32_t*>(&words[0][j]));
+    V c1 = load(reinterpret_cast<const int32_t*>(&words[1][j]));
+    V c2 = load(reinterpret_cast<const int32_t*>(&words[2][j]));
+    V c3 = load(reinterpret_cast<const int32_t*>(&words[3][j]));
+    uint32_t k0 = key0;
+    uint32_t k1 = key1;
+    for (int round = 0; round < 10; ++round) {
+      const WideProduct p0 = multiply_wide(c0, m0);
+      const WideProduct p1 = multiply_wide(c2, m1);
+      c0 = p1.high ^ c1 ^ set1_word(k0);
+      c1 = p1.low;
+      c2 = p0.high ^ c3 ^ set1_word(k1);
+      c3 = p0.low;
+      k0 += kPhiloxW0;
+      k1 += kPhiloxW1;
     }
-    key0 += kPhiloxW0;
-    key1 += kPhiloxW1;
+    store(reinterpret_cast<int32_t*>(&words[0][j]), c0);
+    store(reinterpret_cast<int32_t*>(&words[1][j]), c1);
+    store(reinterpret_cast<int32_t*>(&words[2][j]), c2);
+    store(reinterpret_cast<int32_t*>(&words[3][j]), c3);
   }
 }
 

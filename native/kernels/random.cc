@@ -28,7 +28,7 @@ bool read_stream(const Call& c, int nparams, Stream& s) {
   const double limits[3] = {4294967295.0, 4294967295.0, 9007199254740992.0};
   for (int i = 0; i < 3; ++i) {
     const double v = c.params[i];
-    if (!(v >= 0 && v <= limits[i]) || v != floor(v)) return false;
+    if (!(v >= 0 && v <= limits[i]) || v != ::floor(v)) return false;
   }
   s = {static_cast<uint32_t>(c.params[0]), static_cast<uint32_t>(c.params[1]), static_cast<uint64_t>(c.params[2])};
   return true;
@@ -143,6 +143,9 @@ inline double log_unit(double u) {
   return e * 0.693147180559945309417 + 2.0 * (s + s * z * p);
 }
 
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
+
 // sin x and cos x for |x| ≤ π/4, Taylor.
 inline float sin_eighth(float x) {
   const float z = x * x;
@@ -190,7 +193,7 @@ struct Normal {
   T std;
 
   inline void pair(T u, uint32_t turn, T angle, T& first, T& second) const {
-    const T r = std * static_cast<T>(__builtin_sqrt(T(-2) * log_unit(u)));
+    const T r = std * root(T(-2) * log_unit(u));
     const T sine = sin_eighth(angle);
     const T cosine = cos_eighth(angle);
     const T a = (turn & 1) != 0 ? sine : cosine;
@@ -247,16 +250,18 @@ struct Chance {
   uint32_t last;  // the greatest such word
 
   explicit Chance(double p) : threshold(p * 0x1p53) {
-    const uint64_t below = static_cast<uint64_t>(ceil(p * 0x1p32));
+    const uint64_t below = static_cast<uint64_t>(::ceil(p * 0x1p32));
     some = below > 0 ? 1 : 0;
     last = static_cast<uint32_t>(below > 0 ? below - 1 : 0);
   }
 
   template <class T>
   void lanes(const Words& words, T (&out)[4][L]) const {
+    const T one = static_cast<T>(some);
+    const uint32_t greatest = last;
     for (int k = 0; k < 4; ++k) {
       for (int j = 0; j < L; ++j) {
-        out[k][j] = static_cast<T>(static_cast<int32_t>(words[k][j] <= last ? some : 0u));
+        out[k][j] = words[k][j] <= greatest ? one : T(0);
       }
     }
   }
@@ -272,9 +277,10 @@ struct Chance {
 template <class T>
 Status uniform_of(const Call& c, const Stream& s, T low, T high) {
   if (!(low <= high) || !__builtin_isfinite(high - low)) return kBadParameter;
-  const T top = low < high ? static_cast<T>(sizeof(T) == 4 ? nextafterf(static_cast<float>(high), static_cast<float>(low))
-                                                           : nextafter(high, low))
-                           : low;
+  const T top = low < high
+                    ? static_cast<T>(sizeof(T) == 4 ? ::nextafterf(static_cast<float>(high), static_cast<float>(low))
+                                                    : ::nextafter(high, low))
+                    : low;
   generate<T>(c, s, Uniform<T>{low, high - low, top});
   return kOk;
 }
@@ -300,11 +306,8 @@ Status dropout_of(const Call& c, const Stream& s, double p) {
     const T* xs = read_block(x, first, count, x_buffer);
     T* outs = open_block(out, first, out_buffer);
     uint8_t* masks = open_block(mask, first, mask_buffer);
-    for (int64_t i = 0; i < count; ++i) {
-      const T kept = T(1) - dropped[i];
-      outs[i] = xs[i] * (kept * scale);
-      masks[i] = static_cast<uint8_t>(static_cast<int32_t>(kept));
-    }
+    for (int64_t i = 0; i < count; ++i) outs[i] = xs[i] * ((T(1) - dropped[i]) * scale);
+    for (int64_t i = 0; i < count; ++i) masks[i] = static_cast<uint8_t>(1 - static_cast<int32_t>(dropped[i]));
     close_block(out, first, count, outs);
     close_block(mask, first, count, masks);
   });
@@ -348,7 +351,7 @@ Status randint(const Call& c) {
   if (!read_stream(c, 5, s)) return kBadParameter;
   const double low = c.params[3];
   const double high = c.params[4];
-  if (!(low >= -0x1p31 && low < high && high <= 0x1p31) || low != floor(low) || high != floor(high)) {
+  if (!(low >= -0x1p31 && low < high && high <= 0x1p31) || low != ::floor(low) || high != ::floor(high)) {
     return kBadParameter;
   }
   if (c.out[0].dtype != kInt32) return kBadDType;
@@ -389,12 +392,21 @@ Status bernoulli(const Call& c) {
   const double p = c.params[3];
   if (!(p >= 0 && p <= 1)) return kBadParameter;
   switch (c.out[0].dtype) {
-    case kFloat32: generate<float>(c, s, Chance(p)); return kOk;
-    case kFloat64: generate<double>(c, s, Chance(p)); return kOk;
-    case kInt32: generate<int32_t>(c, s, Chance(p)); return kOk;
+    case kFloat32:
+      generate<float>(c, s, Chance(p));
+      return kOk;
+    case kFloat64:
+      generate<double>(c, s, Chance(p));
+      return kOk;
+    case kInt32:
+      generate<int32_t>(c, s, Chance(p));
+      return kOk;
     case kUint8:
-    case kBool: generate<uint8_t>(c, s, Chance(p)); return kOk;
-    default: return kBadDType;
+    case kBool:
+      generate<uint8_t>(c, s, Chance(p));
+      return kOk;
+    default:
+      return kBadDType;
   }
 }
 

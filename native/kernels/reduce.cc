@@ -11,9 +11,8 @@ namespace MYELIN_ISA {
 
 namespace {
 
-// Sums: blocks of kSumBlock elements in vectors of T, blocks in double. An element passes through at most kSumBlock / 4N
-// additions in T and a few to join the lanes.
-constexpr int64_t kSumBlock = 512;
+// Sums: blocks of kSumBlock elements in four vectors of T (16 additions a lane for float), blocks in double.
+constexpr int64_t kSumBlock = 64 * Vec<float>::N;
 
 template <class T>
 double sum_block(const T* p, int64_t n) {
@@ -41,7 +40,7 @@ struct Sum {
   static Lane lift(T x) { return x; }
   static Lane merge(Lane a, Lane b) { return a + b; }
   static Acc join(Acc a, Acc b) { return a + b; }
-  static Acc run(const T* p, int64_t n) {
+  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
     double total = 0;
     for (; n > kSumBlock; n -= kSumBlock, p += kSumBlock) total += sum_block(p, kSumBlock);
     return total + sum_block(p, n);
@@ -58,7 +57,7 @@ struct Prod {
   static Lane lift(T x) { return static_cast<double>(x); }
   static Lane merge(Lane a, Lane b) { return a * b; }
   static Acc join(Acc a, Acc b) { return a * b; }
-  static Acc run(const T* p, int64_t n) {
+  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
     double lanes[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     const int64_t even = n - n % 8;
     for (int64_t i = 0; i < even; i += 8)
@@ -86,7 +85,7 @@ struct Extreme {
     return better | (b != b) ? b : a;
   }
   static Acc join(Acc a, Acc b) { return merge(a, b); }
-  static Acc run(const T* p, int64_t n) {
+  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
     if constexpr (static_cast<T>(0.5) != 0) {
       return run_vectors(p, n);
     } else {
@@ -129,7 +128,7 @@ struct CountNonzero {
   static Lane lift(T x) { return x != 0; }
   static Lane merge(Lane a, Lane b) { return a + b; }
   static Acc join(Acc a, Acc b) { return a + b; }
-  static Acc run(const T* p, int64_t n) {
+  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
     int64_t total = 0;
     for (int64_t i = 0; i < n; i += 4096) {
       const int count = static_cast<int>(n - i < 4096 ? n - i : 4096);
@@ -147,7 +146,7 @@ template <class T>
 struct SumSquares : Sum<double> {
   using In = T;
   static double lift(T x) { return static_cast<double>(x) * static_cast<double>(x); }
-  static Acc run(const T* p, int64_t n) {
+  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
     double total = 0;
     for (; n > kSumBlock; n -= kSumBlock, p += kSumBlock) total += block(p, kSumBlock);
     return total + block(p, n);
@@ -176,7 +175,7 @@ struct MaxAbs : Extreme<T, false> {
   using In = T;
   static T identity() { return 0; }
   static T lift(T x) { return x < 0 ? -x : x; }
-  static T run(const T* p, int64_t n) {
+  __attribute__((noinline)) static T run(const T* p, int64_t n) {
     constexpr int N = Vec<T>::N;
     Vec<T> a = zero<T>();
     for (int64_t i = 0; i < n; i += N)
@@ -205,6 +204,20 @@ Status reduce_float(const Call& c, const F& finish) {
   }
 }
 
+Status sum_or_mean(const Call& c, bool mean) {
+  return reduce_float<Sum>(
+      c, [mean](double acc, int64_t count) { return mean ? acc / static_cast<double>(count) : acc; });
+}
+
+// The extreme itself. Of nothing: only bytes come here, for `all`, whose identity 255 is cut to 1.
+struct Same {
+  template <class Acc>
+  Acc operator()(Acc acc, int64_t count) const {
+    if constexpr (sizeof(Acc) == 1) return count == 0 ? acc & 1 : acc;
+    else return acc;
+  }
+};
+
 template <bool Lowest>
 Status extreme(const Call& c) {
   const Status status = check_reduction(c, 0);
@@ -212,7 +225,7 @@ Status extreme(const Call& c) {
   const View &x = c.in[0], &out = c.out[0];
   if (x.dtype != out.dtype) return kBadDType;
   if (x.numel == 0 && out.numel != 0) return kBadShape;
-  const auto same = [](auto acc, int64_t) { return acc; };
+  const Same same;
   switch (x.dtype) {
     case kFloat32:
       return reduce<Extreme<float, Lowest>, float>(*c.pool, x, out, same);
@@ -227,13 +240,13 @@ Status extreme(const Call& c) {
   }
 }
 
+// any is the largest of zeros and ones, all the smallest.
 template <bool Lowest>
 Status logical_reduce(const Call& c) {
   const Status status = check_reduction(c, 0);
   if (status != kOk) return status;
   if (c.in[0].dtype != kBool || c.out[0].dtype != kBool) return kBadDType;
-  return reduce<Extreme<uint8_t, Lowest>, uint8_t>(*c.pool, c.in[0], c.out[0],
-                                                   [](uint8_t acc, int64_t) { return acc != 0; });
+  return reduce<Extreme<uint8_t, Lowest>, uint8_t>(*c.pool, c.in[0], c.out[0], Same());
 }
 
 template <bool Lowest>
@@ -312,12 +325,8 @@ Status norm(const Call& c) {
 
 }  // namespace
 
-Status sum(const Call& c) {
-  return reduce_float<Sum>(c, [](double acc, int64_t) { return acc; });
-}
-Status mean(const Call& c) {
-  return reduce_float<Sum>(c, [](double acc, int64_t count) { return acc / static_cast<double>(count); });
-}
+Status sum(const Call& c) { return sum_or_mean(c, false); }
+Status mean(const Call& c) { return sum_or_mean(c, true); }
 Status prod(const Call& c) {
   return reduce_float<Prod>(c, [](double acc, int64_t) { return acc; });
 }

@@ -25,7 +25,7 @@ struct Reduction {
   int64_t outputs = 1, count = 1;  // products of the shapes
 
   // False when the shapes do not fit.
-  bool init(const View& x, const View& out) {
+  __attribute__((noinline)) bool init(const View& x, const View& out) {
     if (x.ndim != out.ndim || x.ndim < 0) return false;
     for (int d = 0; d < x.ndim; d++) {
       if (x.shape[d] != out.shape[d] && out.shape[d] != 1) return false;
@@ -44,7 +44,7 @@ struct Reduction {
   }
 
   // Offsets in x and out of output number i.
-  void locate(int64_t i, int dims, int64_t* x, int64_t* out) const {
+  __attribute__((noinline)) void locate(int64_t i, int dims, int64_t* x, int64_t* out) const {
     int64_t from = 0, to = 0;
     for (int d = dims - 1; d >= 0; d--) {
       const int64_t rest = d == 0 ? 0 : i / kept_shape[d], at = i - rest * kept_shape[d];
@@ -111,7 +111,7 @@ struct Reduction {
 
 // The partial result of [begin, end) of what goes, from base.
 template <class R>
-typename R::Acc reduce_pieces(const Reduction& r, const typename R::In* base, int64_t begin, int64_t end) {
+__attribute__((noinline)) typename R::Acc reduce_pieces(const Reduction& r, const typename R::In* base, int64_t begin, int64_t end) {
   using T = typename R::In;
   typename R::Acc acc = R::identity();
   if (r.gone == 0) return begin < end ? R::join(acc, R::run(base, 1)) : acc;
@@ -152,7 +152,7 @@ typename R::Acc reduce_strided(const View& x) {
 
 // lane[c] gathers rows of `width` adjacent elements.
 template <class R>
-void gather_rows(typename R::Lane* lane, const typename R::In* p, int64_t stride, int64_t rows, int64_t width) {
+__attribute__((noinline)) void gather_rows(typename R::Lane* lane, const typename R::In* p, int64_t stride, int64_t rows, int64_t width) {
   const auto merge = [](auto a, auto b) { return R::merge(a, b); };
   for (; rows >= 8; rows -= 8, p += 8 * stride) {
     const auto *p1 = p + stride, *p2 = p1 + stride, *p3 = p2 + stride, *p4 = p3 + stride, *p5 = p4 + stride,
@@ -173,7 +173,7 @@ void gather_rows(typename R::Lane* lane, const typename R::In* p, int64_t stride
 // Columns: acc[c] over rows [begin, end) of what goes, for `width` adjacent columns from base. When the rows follow one
 // another without gaps, `fold` of them are taken as one long row first; acc has room for fold * width.
 template <class R>
-void reduce_columns(const Reduction& r, const typename R::In* base, int64_t begin, int64_t end, int64_t width,
+__attribute__((noinline)) void reduce_columns(const Reduction& r, const typename R::In* base, int64_t begin, int64_t end, int64_t width,
                     int64_t fold, typename R::Acc* acc) {
   using Acc = typename R::Acc;
   alignas(64) typename R::Lane lane[kColumns];
@@ -217,12 +217,18 @@ void reduce_columns(const Reduction& r, const typename R::In* base, int64_t begi
 
 inline int64_t pieces_of(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
+template <class F>
+__attribute__((noinline)) void call_body(void* body, int64_t begin, int64_t end, int worker) {
+  (*static_cast<const F*>(body))(begin, end, worker);
+}
+
 // Units of work [0, units) of `each` elements: on this thread when there is little, else over the pool.
 template <class F>
 void run_units(const Pool& pool, int64_t units, int64_t each, const F& body) {
   const int64_t grain = each >= kReduceChunk ? 1 : pieces_of(kReduceChunk, each < 1 ? 1 : each);
-  if (units <= grain || units * each <= 2 * kReduceChunk) body(0, units, 0);
-  else parallel_for(pool, units, grain, body);
+  void* const context = const_cast<void*>(static_cast<const void*>(&body));
+  if (units <= grain || units * each <= 2 * kReduceChunk) call_body<F>(context, 0, units, 0);
+  else pool.run(pool.self, units, grain, call_body<F>, context);
 }
 
 // out = finish(acc, count), where the innermost dimension of x goes or nothing adjacent stays.
@@ -232,6 +238,7 @@ Status reduce_rows(const Pool& pool, const Reduction& r, const View& x, const Vi
   const auto* in = static_cast<const typename R::In*>(x.data);
   Out* to = static_cast<Out*>(out.data);
   const int64_t cuts = r.outputs < kManyOutputs && r.count > 2 * kReduceChunk ? pieces_of(r.count, kReduceChunk) : 1;
+  const bool short_rows = r.gone == 1 && r.count <= kShortRow;
   Acc* partial = nullptr;
   if (cuts > 1) {
     partial = static_cast<Acc*>(pool.scratch(pool.self, -1, static_cast<size_t>(r.outputs * cuts) * sizeof(Acc)));
@@ -240,7 +247,18 @@ Status reduce_rows(const Pool& pool, const Reduction& r, const View& x, const Vi
   run_units(pool, r.outputs * cuts, cuts > 1 ? kReduceChunk : r.count, [&](int64_t begin, int64_t end, int) {
     for (int64_t u = begin; u < end; u++) {
       int64_t from, at;
-      if (cuts == 1) {
+      if (cuts == 1 && short_rows) {
+        if (r.kept == 1) {
+          from = u * r.kept_stride[0];
+          at = u * r.kept_out[0];
+        } else {
+          r.locate(u, r.kept, &from, &at);
+        }
+        Acc acc = R::identity();
+        for (int64_t j = 0; j < r.count; j++)
+          acc = R::join(acc, static_cast<Acc>(R::lift(in[from + j * r.gone_stride[0]])));
+        to[at] = static_cast<Out>(finish(acc, r.count));
+      } else if (cuts == 1) {
         r.locate(u, r.kept, &from, &at);
         to[at] = static_cast<Out>(finish(reduce_pieces<R>(r, in + from, 0, r.count), r.count));
       } else {
@@ -342,7 +360,7 @@ struct Best {
 
 // The first of the winners of n elements, n >= 1. Blocks are searched only where they win.
 template <class R>
-Best<typename R::In> best_of(const typename R::In* p, int64_t stride, int64_t n) {
+__attribute__((noinline)) Best<typename R::In> best_of(const typename R::In* p, int64_t stride, int64_t n) {
   using T = typename R::In;
   Best<T> best = {p[0], 0};
   const auto beats = [](T a, T b) { return b == b && (a != a || (R::merge(b, a) == a && a != b)); };

@@ -5,7 +5,9 @@
 namespace myelin {
 namespace MYELIN_ISA {
 
-// Grain for a functor that costs about `cost` times a load.
+// What an element costs, in loads.
+inline constexpr int kPlain = 1, kDivide = 2, kCurve = 4, kPower = 8;
+// Grain for such a functor.
 constexpr int64_t grain_of(int cost) { return kGrain / cost; }
 
 template <class T>
@@ -104,7 +106,7 @@ void plain_row2(const void* functor, int64_t n, char* out, const char* const* in
   }
 }
 
-inline Status check_operands(const Call& c, int inputs) {
+__attribute__((noinline)) inline Status check_operands(const Call& c, int inputs) {
   if (c.nin != inputs || c.nout != 1) return kBadParameter;
   for (int k = 0; k < inputs; k++)
     if (!broadcasts_to(c.in[k], c.out[0])) return kBadShape;
@@ -112,11 +114,11 @@ inline Status check_operands(const Call& c, int inputs) {
 }
 
 // One call of a row function; the operands are checked.
-template <class F>
-Status run_rows(const Call& c, RowFn row, const F& functor, int64_t grain, bool one_scalar) {
+__attribute__((noinline)) inline Status run_rows(const Call& c, RowFn row, const void* functor, int64_t grain,
+                                                 bool one_scalar) {
   const View* in[kMaxOperands];
   for (int k = 0; k < c.nin; k++) in[k] = &c.in[k];
-  run_elementwise(*c.pool, RowOp{row, &functor, grain, one_scalar}, c.out[0], in, c.nin);
+  run_elementwise(*c.pool, RowOp{row, functor, grain, one_scalar}, c.out[0], in, c.nin);
   return kOk;
 }
 

@@ -112,9 +112,8 @@ struct SoftmaxBackward {
     T* dx = p[2];
     const T dot = sum_vectors<T>(n, [&](int64_t i, int k) { return load_part(dy + i, k) * load_part(y + i, k); });
     const Vec<T> d = set1<T>(dot);
-    for_vectors<T>(n, [&](int64_t i, int k) {
-      store_part(dx + i, load_part(y + i, k) * (load_part(dy + i, k) - d), k);
-    });
+    for_vectors<T>(n,
+                   [&](int64_t i, int k) { store_part(dx + i, load_part(y + i, k) * (load_part(dy + i, k) - d), k); });
   }
   template <class T, bool Full>
   static void column(const Tile<T, 3, Full>& t) {
@@ -138,9 +137,8 @@ struct LogSoftmaxBackward {
     const T* y = p[1];
     T* dx = p[2];
     const Vec<T> s = set1<T>(sum_vectors<T>(n, [&](int64_t i, int k) { return load_part(dy + i, k); }));
-    for_vectors<T>(n, [&](int64_t i, int k) {
-      store_part(dx + i, load_part(dy + i, k) - exp(load_part(y + i, k)) * s, k);
-    });
+    for_vectors<T>(
+        n, [&](int64_t i, int k) { store_part(dx + i, load_part(dy + i, k) - exp(load_part(y + i, k)) * s, k); });
   }
   template <class T, bool Full>
   static void column(const Tile<T, 3, Full>& t) {

@@ -23,9 +23,9 @@ Status unary_float(const Call& c, const F& f, int cost) {
   if (c.in[0].dtype != c.out[0].dtype) return kBadDType;
   switch (c.out[0].dtype) {
     case kFloat32:
-      return run_rows(c, vector_row1<float, F>, f, grain_of(cost), false);
+      return run_rows(c, vector_row1<float, F>, &f, grain_of(cost), false);
     case kFloat64:
-      return run_rows(c, vector_row1<double, F>, f, grain_of(cost), false);
+      return run_rows(c, vector_row1<double, F>, &f, grain_of(cost), false);
     default:
       return kBadDType;
   }
@@ -36,7 +36,7 @@ template <class F, class G>
 Status unary_number(const Call& c, const F& f, const G& whole) {
   if (c.nin == 1 && c.nout == 1 && c.in[0].dtype == kInt32 && c.out[0].dtype == kInt32) {
     const Status status = check_operands(c, 1);
-    return status != kOk ? status : run_rows(c, plain_row1<int32_t, int32_t, G>, whole, grain_of(1), false);
+    return status != kOk ? status : run_rows(c, plain_row1<int32_t, int32_t, G>, &whole, grain_of(1), false);
   }
   return unary_float(c, f, 1);
 }
@@ -49,9 +49,9 @@ Status backward(const Call& c, const F& f, int cost) {
   if (c.in[0].dtype != c.out[0].dtype || c.in[1].dtype != c.out[0].dtype) return kBadDType;
   switch (c.out[0].dtype) {
     case kFloat32:
-      return run_rows(c, vector_row2_adjacent<float, F>, f, grain_of(cost), false);
+      return run_rows(c, vector_row2_adjacent<float, F>, &f, grain_of(cost), false);
     case kFloat64:
-      return run_rows(c, vector_row2_adjacent<double, F>, f, grain_of(cost), false);
+      return run_rows(c, vector_row2_adjacent<double, F>, &f, grain_of(cost), false);
     default:
       return kBadDType;
   }
@@ -63,9 +63,6 @@ bool has_params(const Call& c, int count) {
     if (isnan(c.params[i])) return false;
   return true;
 }
-
-// Costs, in loads.
-constexpr int kPlain = 1, kDivide = 2, kCurve = 4;
 
 constexpr double kGeluScale = 0.7978845608028654;  // √(2/π)
 constexpr double kGeluCubic = 0.044715;
@@ -254,12 +251,13 @@ Status elu(const Call& c) {
       },
       kCurve);
 }
+// NaN gives dy, as in PyTorch.
 Status elu_backward(const Call& c) {
   if (!has_params(c, 1)) return kBadParameter;
   const double alpha = c.params[0];
   return backward(
       c,
-      [=](auto dy, auto x) { return select(x > number(x, 0), dy, dy * (number(x, alpha) * exp(x))); }, kCurve);
+      [=](auto dy, auto x) { return select(x <= number(x, 0), dy * (number(x, alpha) * exp(x)), dy); }, kCurve);
 }
 
 // min(max(x, low), high); int32 takes the whole numbers inside the bounds.
@@ -282,7 +280,7 @@ namespace {
 
 template <class T, class F>
 Status bool_of(const Call& c, const F& f) {
-  return run_rows(c, plain_row1<T, uint8_t, F>, f, grain_of(1), false);
+  return run_rows(c, plain_row1<T, uint8_t, F>, &f, grain_of(1), false);
 }
 
 }  // namespace

@@ -158,26 +158,50 @@ MYELIN_INLINE Vec<double> fnma(Vec<double> a, Vec<double> b, Vec<double> c) {
 MYELIN_INLINE Vec<float> sqrt(Vec<float> a) { return {_mm512_maskz_sqrt_ps(Mask<float>::ones, a.v)}; }
 MYELIN_INLINE Vec<double> sqrt(Vec<double> a) { return {_mm512_maskz_sqrt_pd(Mask<double>::ones, a.v)}; }
 MYELIN_INLINE Vec<float> min(Vec<float> a, Vec<float> b) { return {_mm512_maskz_min_ps(Mask<float>::ones, a.v, b.v)}; }
-MYELIN_INLINE Vec<double> min(Vec<double> a, Vec<double> b) { return {_mm512_maskz_min_pd(Mask<double>::ones, a.v, b.v)}; }
+MYELIN_INLINE Vec<double> min(Vec<double> a, Vec<double> b) {
+  return {_mm512_maskz_min_pd(Mask<double>::ones, a.v, b.v)};
+}
 MYELIN_INLINE Vec<float> max(Vec<float> a, Vec<float> b) { return {_mm512_maskz_max_ps(Mask<float>::ones, a.v, b.v)}; }
-MYELIN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) { return {_mm512_maskz_max_pd(Mask<double>::ones, a.v, b.v)}; }
+MYELIN_INLINE Vec<double> max(Vec<double> a, Vec<double> b) {
+  return {_mm512_maskz_max_pd(Mask<double>::ones, a.v, b.v)};
+}
 
 inline constexpr int kRoundNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 inline constexpr int kRoundDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 inline constexpr int kRoundUp = _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC;
 inline constexpr int kRoundToZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
-MYELIN_INLINE Vec<float> round(Vec<float> a) { return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundNearest)}; }
-MYELIN_INLINE Vec<double> round(Vec<double> a) { return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundNearest)}; }
-MYELIN_INLINE Vec<float> floor(Vec<float> a) { return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundDown)}; }
-MYELIN_INLINE Vec<double> floor(Vec<double> a) { return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundDown)}; }
+MYELIN_INLINE Vec<float> round(Vec<float> a) {
+  return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundNearest)};
+}
+MYELIN_INLINE Vec<double> round(Vec<double> a) {
+  return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundNearest)};
+}
+MYELIN_INLINE Vec<float> floor(Vec<float> a) {
+  return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundDown)};
+}
+MYELIN_INLINE Vec<double> floor(Vec<double> a) {
+  return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundDown)};
+}
 MYELIN_INLINE Vec<float> ceil(Vec<float> a) { return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundUp)}; }
-MYELIN_INLINE Vec<double> ceil(Vec<double> a) { return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundUp)}; }
-MYELIN_INLINE Vec<float> trunc(Vec<float> a) { return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundToZero)}; }
-MYELIN_INLINE Vec<double> trunc(Vec<double> a) { return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundToZero)}; }
+MYELIN_INLINE Vec<double> ceil(Vec<double> a) {
+  return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundUp)};
+}
+MYELIN_INLINE Vec<float> trunc(Vec<float> a) {
+  return {_mm512_maskz_roundscale_ps(Mask<float>::ones, a.v, kRoundToZero)};
+}
+MYELIN_INLINE Vec<double> trunc(Vec<double> a) {
+  return {_mm512_maskz_roundscale_pd(Mask<double>::ones, a.v, kRoundToZero)};
+}
 
-MYELIN_INLINE Vec<int32_t> to_int(Vec<float> a) { return {(Vec<int32_t>::Raw)_mm512_maskz_cvttps_epi32(Mask<float>::ones, a.v)}; }
-MYELIN_INLINE Vec<int32_t> to_int_round(Vec<float> a) { return {(Vec<int32_t>::Raw)_mm512_maskz_cvtps_epi32(Mask<float>::ones, a.v)}; }
-MYELIN_INLINE Vec<float> int_to_float(Vec<int32_t> a) { return {_mm512_maskz_cvtepi32_ps(Mask<float>::ones, (__m512i)a.v)}; }
+MYELIN_INLINE Vec<int32_t> to_int(Vec<float> a) {
+  return {(Vec<int32_t>::Raw)_mm512_maskz_cvttps_epi32(Mask<float>::ones, a.v)};
+}
+MYELIN_INLINE Vec<int32_t> to_int_round(Vec<float> a) {
+  return {(Vec<int32_t>::Raw)_mm512_maskz_cvtps_epi32(Mask<float>::ones, a.v)};
+}
+MYELIN_INLINE Vec<float> int_to_float(Vec<int32_t> a) {
+  return {_mm512_maskz_cvtepi32_ps(Mask<float>::ones, (__m512i)a.v)};
+}
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

@@ -63,9 +63,7 @@ struct Interleave {
 // Blocks of Size lanes: the even (Half = 0) or odd blocks of a and b in turn.
 template <int N, int Size, int Half>
 struct SwapBlocks {
-  static constexpr int at(int i) {
-    return (i & Size) == 0 ? i + Half * Size : N + i - Size + Half * Size;
-  }
+  static constexpr int at(int i) { return (i & Size) == 0 ? i + Half * Size : N + i - Size + Half * Size; }
 };
 template <int Size, class T>
 MYELIN_INLINE void swap_blocks(Vec<T>* r) {
@@ -91,7 +89,8 @@ MYELIN_INLINE void transpose(Vec<T>* r) {
       r[i] = shuffle<Interleave<N, B, 1, 0>>(a, b);
       r[i + 1] = shuffle<Interleave<N, B, 1, 1>>(a, b);
     } else {
-      const Vec<T> a = shuffle<Interleave<N, B, 1, 0>>(r[i], r[i + 1]), b = shuffle<Interleave<N, B, 1, 1>>(r[i], r[i + 1]);
+      const Vec<T> a = shuffle<Interleave<N, B, 1, 0>>(r[i], r[i + 1]),
+                   b = shuffle<Interleave<N, B, 1, 1>>(r[i], r[i + 1]);
       const Vec<T> c = shuffle<Interleave<N, B, 1, 0>>(r[i + 2], r[i + 3]);
       const Vec<T> d = shuffle<Interleave<N, B, 1, 1>>(r[i + 2], r[i + 3]);
       r[i] = shuffle<Interleave<N, B, 2, 0>>(a, c);

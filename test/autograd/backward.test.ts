@@ -178,7 +178,7 @@ describe('memory', () => {
     expect(() => out.add(1)).toThrow(/disposed/);
   });
 
-  it('scope keeps what keep() was told, and what the graph needs', async () => {
+  it('scope keeps what keep() was told, and what the graph needs', () => {
     const x = leaf([1, 2]);
     let kept: m.Tensor | undefined;
     const y = m.scope(() => {

@@ -214,7 +214,7 @@ describe('download', () => {
     answers = [bytesOf(other)];
     const error = await failure(get());
     expect(error).toBeInstanceOf(DownloadError);
-    expect((error as DownloadError).code).toBe('ERR_DOWNLOAD');
+    expect(error).toHaveProperty('code', 'ERR_DOWNLOAD');
     expect(error.message).toContain(sha256);
     expect(error.message).toContain(createHash('sha256').update(other).digest('hex'));
     expect(readdirSync(dirname(to))).toEqual([]);
@@ -276,7 +276,7 @@ describe('download', () => {
   it('says when the file cannot be written', async () => {
     mkdirSync(dirname(to), { recursive: true });
     writeFileSync(to, 'a file');
-    const error = (await failure(get({ to: join(to, 'below', 'file') }))) as IoError;
+    const error = await failure(get({ to: join(to, 'below', 'file') }));
     expect(error).toBeInstanceOf(IoError);
     expect(error.message).toMatch(/ENOTDIR/);
     mkdirSync(join(dirname(to), 'taken.part'));

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { Dataset, ListDataset, TensorDataset } from '../../lib/data/dataset.js';
+import { type Dataset, ListDataset, TensorDataset } from '../../lib/data/dataset.js';
 import { DataLoader, type DataLoaderOptions, type LoaderState } from '../../lib/data/loader.js';
 import { StateDictError, ValueError } from '../../lib/errors.js';
 import { arange } from '../../lib/ops/create.js';
 import { randperm } from '../../lib/ops/random.js';
 import { defaultGenerator, Generator, manualSeed } from '../../lib/random.js';
+import { synchronize } from '../../lib/native/stream.js';
 import { memory } from '../../lib/runtime.js';
 
 const data = new TensorDataset(arange(10));
@@ -165,14 +166,16 @@ describe('DataLoader', () => {
     expect(loaderOf({ shuffle: true }).generator).toBe(defaultGenerator);
   });
 
-  it('leaves no memory behind', () => {
+  it('leaves no memory behind', async () => {
     const loader = new DataLoader(data, { batchSize: 3, shuffle: true });
+    await synchronize();
     const before = memory().handles;
     for (let epoch = 0; epoch < 5; epoch++) for (const [t] of loader) t.dispose();
     for (const [t] of loader) {
       t.dispose();
       break;
     }
+    await synchronize();
     expect(memory().handles).toBe(before);
   });
 });

@@ -112,6 +112,7 @@ describe('mnist', () => {
     await expect(load('fashion')).rejects.toThrow(/to hold uint8 \[10000\] \(Fashion-MNIST\), got uint8 \[1000\]/);
     writeFileSync(labels, idx([10001]));
     await expect(load('fashion')).rejects.toThrow(/at most 10008 bytes/);
+    writeFileSync(labels, idx([10000]));
     writeFileSync(images, gzipSync(Buffer.alloc(20_000_000)));
     await expect(load('fashion')).rejects.toThrow(/at most 7840016 bytes/);
     writeFileSync(images, 'text');

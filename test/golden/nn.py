@@ -4,6 +4,7 @@ Run with a PyTorch of version 1.13 or later: python3 test/golden/nn.py
 """
 
 import json
+import math
 import pathlib
 
 import torch
@@ -15,12 +16,14 @@ torch.set_default_dtype(torch.float64)
 
 def values(count, seed, low=-0.5, high=0.5):
     """The numbers that test/nn/values.ts makes: exact in both languages."""
-    return torch.tensor([low + (high - low) * (((i + 1) * (7919 + 2 * seed) + seed) % 1009) / 1009 for i in range(count)])
+    residues = [((i + 1) * (7919 + 2 * seed) + seed) % 1009 for i in range(count)]
+    return torch.tensor([low + (high - low) * r / 1009 for r in residues])
 
 
 def fill(model):
     for seed, (_, p) in enumerate(model.named_parameters()):
-        p.data = values(p.numel(), seed).reshape(p.shape)
+        bound = 1 / math.sqrt(p.shape[-1])
+        p.data = values(p.numel(), seed, -bound, bound).reshape(p.shape)
 
 
 class Perceptron(nn.Module):

@@ -1,4 +1,4 @@
-"""Makes optim.json: parameters after some steps of every optimizer, and the curve of every scheduler, by PyTorch in float64.
+"""Makes optim.json: parameters after steps of every optimizer, the curve of every scheduler, by PyTorch in float64.
 
 Run with a PyTorch of version 1.13 or later: python3 test/golden/optim.py
 """
@@ -18,7 +18,8 @@ SEEN = [1, 2, 3, 10, 20]
 
 def values(count, seed, low=-0.5, high=0.5):
     """The numbers that test/nn/values.ts makes: exact in both languages."""
-    return torch.tensor([low + (high - low) * (((i + 1) * (7919 + 2 * seed) + seed) % 1009) / 1009 for i in range(count)])
+    residues = [((i + 1) * (7919 + 2 * seed) + seed) % 1009 for i in range(count)]
+    return torch.tensor([low + (high - low) * r / 1009 for r in residues])
 
 
 def parameters():
@@ -63,7 +64,7 @@ optimizers = [
     ("Adagrad", {"lr": 0.1, "maximize": True}),
 ]
 
-METRICS = [1.0, 0.9, 0.95, 0.91, 0.9, 0.8999, 0.92, 0.7, 0.71, 0.72, 0.73, 0.74, 0.7, 0.7, 0.7, 0.69, 0.69, 0.69, 0.69, 0.69]
+METRICS = [1.0, 0.9, 0.95, 0.91, 0.9, 0.8999, 0.92, 0.7, 0.71, 0.72, 0.73, 0.74, 0.7, 0.7, 0.7] + [0.69] * 5
 
 
 def noam(size, warmup, factor):
@@ -102,17 +103,23 @@ curves = {
     "OneCycleLR": curve("OneCycleLR", lambda o: schedulers.OneCycleLR(o, 0.3, total_steps=30), steps=29),
     "OneCycleLR linear": curve(
         "OneCycleLR",
-        lambda o: schedulers.OneCycleLR(o, [0.3, 0.6], epochs=5, steps_per_epoch=6, anneal_strategy="linear", pct_start=0.2),
+        lambda o: schedulers.OneCycleLR(
+            o, [0.3, 0.6], epochs=5, steps_per_epoch=6, anneal_strategy="linear", pct_start=0.2
+        ),
         steps=29,
     ),
     "OneCycleLR three": curve(
         "OneCycleLR",
-        lambda o: schedulers.OneCycleLR(o, 0.3, total_steps=30, three_phase=True, div_factor=10.0, final_div_factor=100.0),
+        lambda o: schedulers.OneCycleLR(
+            o, 0.3, total_steps=30, three_phase=True, div_factor=10.0, final_div_factor=100.0
+        ),
         steps=29,
         adam=True,
     ),
     "ReduceLROnPlateau": curve(
-        "ReduceLROnPlateau", lambda o: schedulers.ReduceLROnPlateau(o, factor=0.5, patience=2, cooldown=1), metrics=METRICS
+        "ReduceLROnPlateau",
+        lambda o: schedulers.ReduceLROnPlateau(o, factor=0.5, patience=2, cooldown=1),
+        metrics=METRICS,
     ),
     "ReduceLROnPlateau max": curve(
         "ReduceLROnPlateau",

@@ -76,7 +76,8 @@ void test_softmax_shape(DType dtype, const Shape& shape, size_t axis, Layout lay
 
   expect(run("log_softmax", isa::log_softmax, {&x}, {&y}, params) == kOk, "log_softmax");
   compare("log_softmax values", y.values(), map_rows(shape, axis, {x.values()}, forward(log_softmax_row)), 2 * eps, 8);
-  expect(run("log_softmax_backward", isa::log_softmax_backward, {&dy, &y}, {&dx}, params) == kOk, "log_softmax_backward");
+  expect(run("log_softmax_backward", isa::log_softmax_backward, {&dy, &y}, {&dx}, params) == kOk,
+         "log_softmax_backward");
   compare("log_softmax_backward values", dx.values(),
           map_rows(shape, axis, {dy.values(), y.values()},
                    [](const std::vector<Doubles>& rows) {
@@ -90,7 +91,8 @@ void test_softmax_shape(DType dtype, const Shape& shape, size_t axis, Layout lay
 }
 
 void test_softmax() {
-  const std::vector<Shape> shapes = {{1}, {5}, {3, 7}, {2, 16}, {4, 33}, {3, 5, 37}, {2, 3, 4, 5}, {0, 4}, {4, 0}, {2, 1, 9}, {7, 600}};
+  const std::vector<Shape> shapes = {{1},          {5},    {3, 7}, {2, 16},   {4, 33}, {3, 5, 37},
+                                     {2, 3, 4, 5}, {0, 4}, {4, 0}, {2, 1, 9}, {7, 600}};
   for (DType dtype : kFloats) {
     for (const Shape& shape : shapes) {
       for (size_t axis = 0; axis < shape.size(); ++axis) {
@@ -235,7 +237,8 @@ void test_cross_entropy() {
       }
     }
     // Large logits: the gradient stays exact although lse is rounded.
-    Array logits(dtype, {1, 3}), loss(dtype, {}), lse(dtype, {1}), total(dtype, {}), one(dtype, {}), grad(dtype, {1, 3});
+    Array logits(dtype, {1, 3}), loss(dtype, {}), lse(dtype, {1}), total(dtype, {}), one(dtype, {}),
+        grad(dtype, {1, 3});
     Array target(kInt32, {1});
     logits.fill({10000.25, 10001.0, 9999.5});
     target.set(0, 1);
@@ -249,7 +252,8 @@ void test_cross_entropy() {
     compare("cross_entropy_backward of large logits", grad.values(), p, 1e-6);
     for (int bad : {3, -1, 0x7fffffff, -0x7fffffff - 1}) {
       target.set(0, bad);
-      expect(run("cross_entropy", isa::cross_entropy, {&logits, &target}, {&loss, &lse, &total}, {1, -100, 0}) == kBadIndex,
+      expect(run("cross_entropy", isa::cross_entropy, {&logits, &target}, {&loss, &lse, &total}, {1, -100, 0}) ==
+                 kBadIndex,
              "cross_entropy target");
       expect(run("cross_entropy_backward", isa::cross_entropy_backward, {&one, &logits, &target, &lse, &total}, {&grad},
                  {1, -100, 0}) == kBadIndex,
@@ -257,7 +261,8 @@ void test_cross_entropy() {
     }
     // A class may be ignored, too.
     target.set(0, 1);
-    expect(run("cross_entropy", isa::cross_entropy, {&logits, &target}, {&loss, &lse, &total}, {1, 1, 0}) == kOk, "ignored");
+    expect(run("cross_entropy", isa::cross_entropy, {&logits, &target}, {&loss, &lse, &total}, {1, 1, 0}) == kOk,
+           "ignored");
     compare("all ignored", loss.values(), {NAN}, 0);
   }
 }
@@ -285,7 +290,8 @@ void test_mse_shape(DType dtype, const Shape& shape, Layout layout) {
     expect(run("mse_loss", isa::mse_loss, {&x, &y}, {&loss}, params) == kOk, "mse_loss");
     compare("mse_loss values", loss.values(),
             reduction == 0 ? squares : Doubles{reduction == 1 ? sum / double(n) : sum}, eps);
-    expect(run("mse_loss_backward", isa::mse_loss_backward, {&dloss, &x, &y}, {&dx}, params) == kOk, "mse_loss_backward");
+    expect(run("mse_loss_backward", isa::mse_loss_backward, {&dloss, &x, &y}, {&dx}, params) == kOk,
+           "mse_loss_backward");
     compare("mse_loss_backward values", dx.values(), gradient, eps);
   }
 }
@@ -293,7 +299,8 @@ void test_mse_shape(DType dtype, const Shape& shape, Layout layout) {
 void test_mse() {
   for (DType dtype : kFloats) {
     for (Layout layout : kLayouts) {
-      for (const Shape& shape : {Shape{}, {1}, {0, 3}, {5, 7}, {2, 3, 19}, {3, 601}}) test_mse_shape(dtype, shape, layout);
+      for (const Shape& shape : {Shape{}, {1}, {0, 3}, {5, 7}, {2, 3, 19}, {3, 601}})
+        test_mse_shape(dtype, shape, layout);
     }
     test_mse_shape(dtype, {40003}, kPacked);
     test_mse_shape(dtype, {131, 257}, kReversed);

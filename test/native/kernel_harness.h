@@ -136,19 +136,31 @@ struct Array {
   double get(int64_t i) const {
     const int64_t at = offset(i);
     switch (view.dtype) {
-      case kFloat32: return reinterpret_cast<float*>(view.data)[at];
-      case kFloat64: return reinterpret_cast<double*>(view.data)[at];
-      case kInt32: return reinterpret_cast<int32_t*>(view.data)[at];
-      default: return reinterpret_cast<uint8_t*>(view.data)[at];
+      case kFloat32:
+        return reinterpret_cast<float*>(view.data)[at];
+      case kFloat64:
+        return reinterpret_cast<double*>(view.data)[at];
+      case kInt32:
+        return reinterpret_cast<int32_t*>(view.data)[at];
+      default:
+        return reinterpret_cast<uint8_t*>(view.data)[at];
     }
   }
   void set(int64_t i, double x) {
     const int64_t at = offset(i);
     switch (view.dtype) {
-      case kFloat32: reinterpret_cast<float*>(view.data)[at] = static_cast<float>(x); break;
-      case kFloat64: reinterpret_cast<double*>(view.data)[at] = x; break;
-      case kInt32: reinterpret_cast<int32_t*>(view.data)[at] = static_cast<int32_t>(x); break;
-      default: reinterpret_cast<uint8_t*>(view.data)[at] = static_cast<uint8_t>(x); break;
+      case kFloat32:
+        reinterpret_cast<float*>(view.data)[at] = static_cast<float>(x);
+        break;
+      case kFloat64:
+        reinterpret_cast<double*>(view.data)[at] = x;
+        break;
+      case kInt32:
+        reinterpret_cast<int32_t*>(view.data)[at] = static_cast<int32_t>(x);
+        break;
+      default:
+        reinterpret_cast<uint8_t*>(view.data)[at] = static_cast<uint8_t>(x);
+        break;
     }
   }
   Array& fill(const Doubles& values) {
@@ -183,8 +195,13 @@ Status run(const char* what, Kernel kernel, const Arrays& in, const Arrays& out,
     for (size_t i = 0; i < out.size() && t > 0; ++i) {
       if (out[i]->bytes > 0) memcpy(out[i]->memory.data, before[i].data(), out[i]->bytes);
     }
-    const Call c{ins.data(),         outs.data(), params.data(), &pools[t].pool, static_cast<int32_t>(in.size()),
-                 static_cast<int32_t>(out.size()), static_cast<int32_t>(params.size())};
+    const Call c{ins.data(),
+                 outs.data(),
+                 params.data(),
+                 &pools[t].pool,
+                 static_cast<int32_t>(in.size()),
+                 static_cast<int32_t>(out.size()),
+                 static_cast<int32_t>(params.size())};
     status = kernel(c);
     for (size_t i = 0; i < out.size(); ++i) {
       const std::vector<char> now(out[i]->memory.data, out[i]->memory.data + out[i]->bytes);
@@ -236,8 +253,8 @@ const Layout kLayouts[] = {kPacked, kGaps, kReversed};
 // False where this machine cannot run the instruction set the program was compiled for.
 inline bool machine_can_run() {
 #if defined(__AVX512F__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 #elif defined(__AVX2__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else

@@ -180,12 +180,18 @@ struct TypeOf<double> {
 template <class W>
 W activate(int activation, W x) {
   switch (activation) {
-    case 1: return x > 0 || x != x ? x : 0;
-    case 2: return tanhl(x);
-    case 3: return 1 / (1 + expl(-x));
-    case 4: return x * erfcl(-x * sqrtl(0.5L)) / 2;
-    case 5: return x / 2 * (1 + tanhl(0.797884560802865355879892119869L * (x + 0.044715L * x * x * x)));
-    default: return x;
+    case 1:
+      return x > 0 || x != x ? x : 0;
+    case 2:
+      return tanhl(x);
+    case 3:
+      return 1 / (1 + expl(-x));
+    case 4:
+      return x * erfcl(-x * sqrtl(0.5L)) / 2;
+    case 5:
+      return x / 2 * (1 + tanhl(0.797884560802865355879892119869L * (x + 0.044715L * x * x * x)));
+    default:
+      return x;
   }
 }
 
@@ -194,7 +200,8 @@ struct Case {
   int batch_dims;
   int64_t batch[3];
   bool share_a[3], share_b[3];
-  int a_layout, b_layout, out_layout;  // 0 rows, 1 columns, 2 rows with a gap, 3 both strides wide, 4 stride 0 along k, 5 all 0
+  int a_layout, b_layout,
+      out_layout;  // 0 rows, 1 columns, 2 rows with a gap, 3 both strides wide, 4 stride 0 along k, 5 all 0
   bool bias;
   int bias_stride;
   int activation;
@@ -210,11 +217,16 @@ int64_t lay_out(View* v, const Case& c, int64_t rows, int64_t columns, int layou
   for (int i = 0; i < c.batch_dims; i++) shape[i] = c.batch[i];
   shape[c.batch_dims] = rows, shape[c.batch_dims + 1] = columns;
   const int64_t gap = below(5);
-  if (layout == 1) s[0] = 1, s[1] = rows + gap;
-  else if (layout == 3) s[1] = 2 + below(2), s[0] = columns * s[1] + gap;
-  else if (layout == 4) s[0] = 0, s[1] = 1;
-  else if (layout == 5) s[0] = s[1] = 0;
-  else s[1] = 1, s[0] = columns + (layout == 2 ? gap + 1 : 0);
+  if (layout == 1)
+    s[0] = 1, s[1] = rows + gap;
+  else if (layout == 3)
+    s[1] = 2 + below(2), s[0] = columns * s[1] + gap;
+  else if (layout == 4)
+    s[0] = 0, s[1] = 1;
+  else if (layout == 5)
+    s[0] = s[1] = 0;
+  else
+    s[1] = 1, s[0] = columns + (layout == 2 ? gap + 1 : 0);
   int64_t span = layout == 1 ? columns * s[1] : layout == 4 ? columns : layout == 5 ? 1 : rows * s[0];
   if (rows == 0 || columns == 0) span = 0;
   const int64_t extra = below(3) == 0 ? below(7) : 0;
@@ -332,7 +344,8 @@ void run_case(const Case& c) {
   free(seen);
   report(close, text, "a result is off");
   report(gaps, text, "wrote between the results");
-  if (sizeof(T) == 4 && norm2 > 1 && c.activation == 0) report(sqrt(error2 / norm2) <= 1e-6, text, "error norm above 1e-6");
+  if (sizeof(T) == 4 && norm2 > 1 && c.activation == 0)
+    report(sqrt(error2 / norm2) <= 1e-6, text, "error norm above 1e-6");
 }
 
 Case plain(int64_t m, int64_t n, int64_t k, int a_layout, int b_layout) {
@@ -383,7 +396,8 @@ void special_cases() {
   result = {out, 20, {1, 20}, {20, 1}, 2, TypeOf<T>::dtype, true};
   double params[2] = {0, 0};
   Call call = {in, &result, params, &pool.pool, 2, 1, 2};
-  report(MYELIN_ISA::matmul(call) == kOk && out[3] != out[3] && out[5] != out[5] && out[4] == 0, "special", "NaN is lost");
+  report(MYELIN_ISA::matmul(call) == kOk && out[3] != out[3] && out[5] != out[5] && out[4] == 0, "special",
+         "NaN is lost");
   params[0] = 1;
   report(MYELIN_ISA::matmul(call) == kOk && out[3] != out[3] && out[4] == 0, "special", "relu loses NaN");
   params[0] = 6;
@@ -415,15 +429,15 @@ template <class T>
 void run_all(int percent) {
   special_cases<T>();
   for (int i = 0; i < 12 * percent; i++) run_case<T>(random_case());
-  for (int64_t m = 0; m <= 18; m++) {
+  for (int64_t m = 0; m <= 18; m += percent < 50 ? 3 : 1) {
     for (int64_t n = 0; n <= 35; n += percent < 50 ? 5 : 1) {
       Case c = plain(m, n, m + n, static_cast<int>(m % 3), static_cast<int>(n % 3));
       c.bias = true;
       run_case<T>(c);
     }
   }
-  for (int i = 0; i < 4; i++) {
-    const int ta = i & 1, tb = i >> 1;
+  for (int i = 0; i < (percent < 50 ? 2 : 4); i++) {
+    const int ta = i & 1, tb = (i + 1) >> 1 & 1;
     Case c = plain(301, 203, 901, ta, tb);
     if (percent < 50) c.samples = 500;
     run_case<T>(c);
@@ -431,6 +445,7 @@ void run_all(int percent) {
     run_case<T>(c);
     c = plain(64, 200, 784, ta, tb);
     c.bias = true;
+    if (percent < 50) c.samples = 500;
     run_case<T>(c);
     run_case<T>(plain(1, 1500, 1030, ta, tb));
     run_case<T>(plain(1500, 1, 1030, ta, tb));

@@ -13,7 +13,7 @@ struct Reference {
   uint64_t offset;
   uint32_t word(int64_t counter, int k) const {
     const uint64_t at = offset + static_cast<uint64_t>(counter);
-    uint32_t w[4][1] = {{static_cast<uint32_t>(at)}, {static_cast<uint32_t>(at >> 32)}, {0}, {0}};
+    uint32_t w[4][16] = {{static_cast<uint32_t>(at)}, {static_cast<uint32_t>(at >> 32)}};
     isa::philox(w, key0, key1);
     return w[k][0];
   }
@@ -25,14 +25,13 @@ struct Reference {
 };
 
 void test_philox() {
-  const uint32_t known[3][3][4] = {
-      {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-      {{~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-      {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-       {0xa4093822, 0x299f31d0},
-       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
+  const uint32_t known[3][3][4] = {{{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+                                   {{~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+                                   {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                                    {0xa4093822, 0x299f31d0},
+                                    {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
   for (const auto& k : known) {
-    uint32_t w[4][1] = {{k[0][0]}, {k[0][1]}, {k[0][2]}, {k[0][3]}};
+    uint32_t w[4][16] = {{k[0][0]}, {k[0][1]}, {k[0][2]}, {k[0][3]}};
     isa::philox(w, k[1][0], k[1][1]);
     for (int i = 0; i < 4; ++i) expect(w[i][0] == k[2][i], "philox known answer");
   }

@@ -7,7 +7,10 @@ import { Parameter } from '../../lib/nn/parameter.js';
 import { numbers } from './values.js';
 
 const mean = (list: readonly number[]): number => list.reduce((sum, x) => sum + x, 0) / list.length;
-const deviation = (list: readonly number[]): number => Math.sqrt(mean(list.map((x) => (x - mean(list)) ** 2)));
+const deviation = (list: readonly number[]): number => {
+  const centre = mean(list);
+  return Math.sqrt(mean(list.map((x) => (x - centre) ** 2)));
+};
 
 describe('initialisers', () => {
   it('knows the gains', () => {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { memory } from '../../lib/runtime.js';
 import { ReLU } from '../../lib/nn/activation.js';
 import { ModuleDict, ModuleList, ParameterList, Sequential } from '../../lib/nn/container.js';
 import { Dropout } from '../../lib/nn/dropout.js';
@@ -9,7 +8,7 @@ import { Parameter } from '../../lib/nn/parameter.js';
 import { IndexOutOfRangeError, ShapeError, StateDictError, ValueError } from '../../lib/errors.js';
 import { ones, zeros } from '../../lib/ops/create.js';
 import type { Tensor } from '../../lib/tensor.js';
-import { numbers } from './values.js';
+import { liveHandles, numbers } from './values.js';
 
 class Block extends Module {
   scale = new Parameter(ones([2]));
@@ -210,7 +209,7 @@ describe('forward', () => {
     expect(new Linear(2, 2).forward(ones([1, 2])).shape).toEqual([1, 2]);
   });
 
-  it('frees what it does not return, and keeps what is stored on a module', () => {
+  it('frees what it does not return, and keeps what is stored on a module', async () => {
     class Recorder extends Module {
       last: Tensor | null = null;
       forward(x: Tensor): Tensor {
@@ -221,14 +220,14 @@ describe('forward', () => {
     }
     const model = new Sequential(new Recorder());
     const x = ones([4]);
-    const before = memory().handles;
+    const before = await liveHandles();
     const y = model.forward(x);
-    expect(memory().handles).toBe(before + 2);
+    expect(await liveHandles()).toBe(before + 2);
     const recorder = model.get(0) as unknown as Recorder;
     expect(numbers(recorder.last!)).toEqual([2, 2, 2, 2]);
     y.dispose();
     recorder.last!.dispose();
-    expect(memory().handles).toBe(before);
+    expect(await liveHandles()).toBe(before);
   });
 
   it('keeps parameters made inside a scope of a forward', () => {

@@ -10,7 +10,7 @@ import { MLP } from '../../lib/models/mlp.js';
 import { ShapeError, ValueError } from '../../lib/errors.js';
 import { ones } from '../../lib/ops/create.js';
 import type { Tensor } from '../../lib/tensor.js';
-import { memory } from '../../lib/runtime.js';
+import { liveHandles } from './values.js';
 
 describe('summary', () => {
   it('writes an aligned table', () => {
@@ -47,7 +47,7 @@ describe('summary', () => {
     expect(result.layers.map((layer) => layer.parameters)).toEqual([0, 12, 0, 0, 4]);
   });
 
-  it('leaves modes, hooks, buffers and memory as they were', () => {
+  it('leaves modes, hooks, buffers and memory as they were', async () => {
     class Counting extends Module {
       calls = this.registerBuffer('calls', ones([1]));
       weight = new Parameter(ones([2]));
@@ -59,9 +59,9 @@ describe('summary', () => {
     }
     const model = new Counting();
     model.drop.eval();
-    const before = memory().handles;
+    const before = await liveHandles();
     const result = summary(model, [[3, 2], [4]], { dtype: ['float32', 'int32'] });
-    expect(memory().handles).toBe(before);
+    expect(await liveHandles()).toBe(before);
     expect(result.layers[0]!.outputShapes).toEqual([[3, 2], [4], [4]]);
     expect(model.calls.itemSync()).toBe(1);
     expect(model.training).toBe(true);

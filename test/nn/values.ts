@@ -1,6 +1,7 @@
-import { fromTypedArray } from '../../lib/ops/create.js';
+import { fromTypedArray, zeros } from '../../lib/ops/create.js';
 import type { Module } from '../../lib/nn/module.js';
 import { noGrad } from '../../lib/autograd/graph.js';
+import { memory, synchronize } from '../../lib/runtime.js';
 import type { DType } from '../../lib/dtype.js';
 import type { Tensor } from '../../lib/tensor.js';
 
@@ -20,7 +21,10 @@ export function floats(numbers: readonly number[], shape: readonly number[], dty
 /** Fills the parameters of a model as the golden scripts do. */
 export function fillParameters(model: Module): void {
   noGrad(() => {
-    model.parameters().forEach((p, seed) => p.copy_(floats(values(p.numel, seed), p.shape)));
+    model.parameters().forEach((p, seed) => {
+      const bound = 1 / Math.sqrt(p.shape.at(-1)!);
+      p.copy_(floats(values(p.numel, seed, -bound, bound), p.shape));
+    });
   });
 }
 
@@ -31,4 +35,16 @@ export const numbers = (t: Tensor): number[] => Array.from(t.dataSync());
 export function distance(a: readonly number[], b: readonly number[]): number {
   if (a.length !== b.length) return Infinity;
   return Math.max(0, ...a.map((x, i) => Math.abs(x - b[i]!) / Math.max(1, Math.abs(b[i]!))));
+}
+
+/** Live handles, after the collector took what nobody holds and all commands ran. */
+export async function liveHandles(): Promise<number> {
+  for (let i = 0; i < 2; i++) {
+    (globalThis as { gc?: () => void }).gc?.();
+    await new Promise((resolve) => setImmediate(resolve));
+    // Making a tensor takes up what the finalizers reported.
+    zeros([1]).dispose();
+    await synchronize();
+  }
+  return memory().handles;
 }

@@ -83,7 +83,12 @@ export const cases: Case[] = [
     { name: `amax ${String(dim)}`, inputs: () => [spread([2, 3, 4])], fn: (x) => x.amax(dim).square() },
     { name: `amin ${String(dim)}`, inputs: () => [spread([2, 3, 4])], fn: (x) => x.amin(dim, true).square() },
   ]),
-  { name: 'prod with a zero', inputs: () => [m.tensor([2, 0, 3], { dtype: 'float64', requiresGrad: true })], fn: (x) => x.prod(), firstOnly: 'second derivatives at a zero of prod are not modelled' },
+  {
+    name: 'prod with a zero',
+    inputs: () => [m.tensor([2, 0, 3], { dtype: 'float64', requiresGrad: true })],
+    fn: (x) => x.prod(),
+    firstOnly: 'second derivatives at a zero of prod are not modelled',
+  },
   { name: 'reshape', inputs: () => [spread([2, 6])], fn: (x) => x.reshape([3, -1]).square() },
   { name: 'reshape of a transpose', inputs: () => [spread([2, 6])], fn: (x) => x.t().reshape([3, 4]).square() },
   { name: 'permute', inputs: () => [spread([2, 3, 4])], fn: (x) => x.permute([2, 0, 1]).square() },
@@ -97,20 +102,32 @@ export const cases: Case[] = [
   { name: 'cat', inputs: () => [spread([2, 3]), spread([1, 3], 1)], fn: (a, b) => m.cat([a, b, a]).square() },
   { name: 'stack', inputs: () => [spread([2, 3]), spread([2, 3], 1)], fn: (a, b) => m.stack([a, b], 1).square() },
   { name: 'matmul', inputs: () => [spread([3, 4]), spread([4, 2], 1)], fn: m.matmul },
-  { name: 'matmul transposed', inputs: () => [spread([4, 3]), spread([2, 4], 1)], fn: (a, b) => m.matmul(a.t(), b.t()) },
+  {
+    name: 'matmul transposed',
+    inputs: () => [spread([4, 3]), spread([2, 4], 1)],
+    fn: (a, b) => m.matmul(a.t(), b.t()),
+  },
   { name: 'matmul batched', inputs: () => [spread([2, 3, 4]), spread([2, 4, 2], 1)], fn: m.matmul },
   { name: 'matmul broadcast batch', inputs: () => [spread([2, 1, 3, 2]), spread([3, 2, 2], 1)], fn: m.matmul },
   { name: 'matmul tall', inputs: () => [spread([2, 3, 4]), spread([4, 2], 1)], fn: m.matmul },
   { name: 'matmul vectors', inputs: () => [spread([4]), spread([4], 1)], fn: m.matmul },
   { name: 'matmul matrix vector', inputs: () => [spread([3, 4]), spread([4], 1)], fn: m.matmul },
   { name: 'matmul vector matrix', inputs: () => [spread([3]), spread([3, 4], 1)], fn: m.matmul },
-  { name: 'linear', inputs: () => [spread([3, 4]), spread([2, 4], 1), spread([2], 2)], fn: (x, w, b) => m.linear(x, w, b) },
+  {
+    name: 'linear',
+    inputs: () => [spread([3, 4]), spread([2, 4], 1), spread([2], 2)],
+    fn: (x, w, b) => m.linear(x, w, b),
+  },
   { name: 'linear of a sequence', inputs: () => [spread([2, 3, 4]), spread([2, 4], 1)], fn: (x, w) => m.linear(x, w) },
   { name: 'softmax', inputs: () => [spread([3, 4])], fn: (x) => x.softmax(-1) },
   { name: 'softmax inner', inputs: () => [spread([2, 3, 2])], fn: (x) => x.softmax(1) },
   { name: 'logSoftmax', inputs: () => [spread([3, 4])], fn: (x) => x.logSoftmax(0) },
   ...(['mean', 'sum', 'none'] as const).flatMap((reduction): Case[] => [
-    { name: `crossEntropy ${reduction}`, inputs: () => [spread([3, 4])], fn: (x) => m.crossEntropy(x, labels(), { reduction }) },
+    {
+      name: `crossEntropy ${reduction}`,
+      inputs: () => [spread([3, 4])],
+      fn: (x) => m.crossEntropy(x, labels(), { reduction }),
+    },
     {
       name: `crossEntropy ${reduction} with everything`,
       inputs: () => [spread([3, 4])],
@@ -122,16 +139,54 @@ export const cases: Case[] = [
           weight: m.tensor([0.5, 1.5, 2, 1], { dtype: 'float64' }),
         }),
     },
-    { name: `mseLoss ${reduction}`, inputs: () => [spread([3, 4]), spread([3, 4], 1)], fn: (a, b) => m.mseLoss(a, b, { reduction }) },
+    {
+      name: `mseLoss ${reduction}`,
+      inputs: () => [spread([3, 4]), spread([3, 4], 1)],
+      fn: (a, b) => m.mseLoss(a, b, { reduction }),
+    },
   ]),
   {
     name: 'crossEntropy of positions',
     inputs: () => [spread([2, 4, 3])],
-    fn: (x) => m.crossEntropy(x, m.tensor([[0, 1, 2], [3, 0, 1]], { dtype: 'int32' })),
+    fn: (x) =>
+      m.crossEntropy(
+        x,
+        m.tensor(
+          [
+            [0, 1, 2],
+            [3, 0, 1],
+          ],
+          { dtype: 'int32' },
+        ),
+      ),
   },
-  { name: 'indexSelect', inputs: () => [spread([4, 3])], fn: (x) => x.indexSelect(0, m.tensor([2, 0, 2], { dtype: 'int32' })).square() },
-  { name: 'indexSelect inner', inputs: () => [spread([2, 4])], fn: (x) => x.indexSelect(1, m.tensor([3, 3, 0], { dtype: 'int32' })).square() },
-  { name: 'embedding', inputs: () => [spread([5, 3])], fn: (w) => m.embedding(m.tensor([[1, 4], [1, 0]], { dtype: 'int32' }), w).square() },
+  {
+    name: 'indexSelect',
+    inputs: () => [spread([4, 3])],
+    fn: (x) => x.indexSelect(0, m.tensor([2, 0, 2], { dtype: 'int32' })).square(),
+  },
+  {
+    name: 'indexSelect inner',
+    inputs: () => [spread([2, 4])],
+    fn: (x) => x.indexSelect(1, m.tensor([3, 3, 0], { dtype: 'int32' })).square(),
+  },
+  {
+    name: 'embedding',
+    inputs: () => [spread([5, 3])],
+    fn: (w) =>
+      m
+        .embedding(
+          m.tensor(
+            [
+              [1, 4],
+              [1, 0],
+            ],
+            { dtype: 'int32' },
+          ),
+          w,
+        )
+        .square(),
+  },
   {
     name: 'dropout',
     inputs: () => [spread([4, 4])],

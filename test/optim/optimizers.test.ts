@@ -5,7 +5,6 @@ import { scope } from '../../lib/autograd/scope.js';
 import { DisposedError, DTypeError, ShapeError, StateDictError, ValueError } from '../../lib/errors.js';
 import { Linear } from '../../lib/nn/linear.js';
 import { Parameter } from '../../lib/nn/parameter.js';
-import { memory } from '../../lib/runtime.js';
 import { ones, zeros } from '../../lib/ops/create.js';
 import { Adagrad } from '../../lib/optim/adagrad.js';
 import { Adam, AdamW } from '../../lib/optim/adam.js';
@@ -13,7 +12,7 @@ import type { Optimizer, OptimizerStateDict } from '../../lib/optim/optimizer.js
 import { RMSprop } from '../../lib/optim/rmsprop.js';
 import { SGD } from '../../lib/optim/sgd.js';
 import type { Tensor } from '../../lib/tensor.js';
-import { distance, floats, numbers, values } from '../nn/values.js';
+import { distance, floats, liveHandles, numbers, values } from '../nn/values.js';
 
 interface Golden {
   seen: number[];
@@ -192,15 +191,15 @@ describe('state', () => {
     optimizer.step();
   });
 
-  it('survives a scope around the step, and needs no memory later', () => {
+  it('survives a scope around the step, and needs no memory later', async () => {
     const p = new Parameter(zeros([3]));
     p.grad = ones([3]);
     const optimizer = new Adam([p]);
     scope(() => optimizer.step());
     optimizer.step();
-    const before = memory().handles;
+    const before = await liveHandles();
     for (let i = 0; i < 100; i++) optimizer.step();
-    expect(memory().handles).toBe(before);
+    expect(await liveHandles()).toBe(before);
     expect(numbers(optimizer.stateDict().state[0]!['exp_avg'] as Tensor)[0]).toBeCloseTo(1, 3);
   });
 });
@@ -261,6 +260,9 @@ describe('bad input', () => {
     const second = new SGD([q]);
     q.grad = ones([2]);
     second.step();
+    second.paramGroups[0]!.lr = NaN;
+    expect(() => second.step()).toThrow('SGD.step: expected lr to be a finite number, got NaN');
+    second.paramGroups[0]!.lr = 0.1;
     q.grad.dispose();
     expect(() => second.step()).toThrow(DisposedError);
     expect(() => (q.grad = noGrad(() => ones([3])))).toThrow(ShapeError);

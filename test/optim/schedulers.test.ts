@@ -111,6 +111,15 @@ describe('schedulers', () => {
     expect(row(other)).toEqual(row(optimizer));
   });
 
+  it('take in groups that are added later', () => {
+    const o = twoGroups();
+    const schedulers = [new CosineAnnealingLR(o, { tMax: 4 }), new StepLR(o, { stepSize: 1, gamma: 0.5 })];
+    o.addParamGroup({ params: [new Parameter(ones([1]))], lr: 0.8 });
+    for (let i = 0; i < 4; i++) for (const scheduler of schedulers) scheduler.step();
+    expect(row(o).slice(0, 3).every(Number.isFinite)).toBe(true);
+    expect(o.paramGroups[2]!.initialLr).toBe(0.8);
+  });
+
   it('refuse bad options', () => {
     const o = twoGroups();
     expect(() => new StepLR(o, { stepSize: 0 })).toThrow(ValueError);

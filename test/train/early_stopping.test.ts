@@ -3,8 +3,11 @@ import { BestTracker } from '../../lib/train/early_stopping.js';
 
 describe('BestTracker', () => {
   it('remembers the best epoch and runs out of patience', () => {
-    const tracker = new BestTracker({ mode: 'min', patience: 2, minDelta: 0.1 });
-    const seen = [1, 0.95, 0.9, NaN, 0.7, 0.75, 0.69].map((value, i) => [tracker.update(value, i + 1), tracker.exhausted]);
+    const tracker = new BestTracker({ mode: 'min', patience: 2, minDelta: 0.125 });
+    const seen = [1, 0.95, 0.875, NaN, 0.5, 0.75, 0.45].map((value, i) => [
+      tracker.update(value, i + 1),
+      tracker.exhausted,
+    ]);
     expect(seen).toEqual([
       [true, false],
       [false, false],
@@ -14,7 +17,7 @@ describe('BestTracker', () => {
       [false, false],
       [false, true],
     ]);
-    expect([tracker.value, tracker.epoch]).toEqual([0.7, 5]);
+    expect([tracker.value, tracker.epoch]).toEqual([0.5, 5]);
   });
 
   it('takes larger as better when told so, ties not counting, and its state survives JSON', () => {

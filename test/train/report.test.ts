@@ -34,7 +34,15 @@ describe('renderReport', () => {
     const svg = await renderReport(records, { title: 'a <run> & more', subtitle: 'second line' });
     expect(svg).toMatch(/^<svg /);
     checkNesting(svg);
-    for (const text of ['a &lt;run&gt; &amp; more', 'second line', 'Loss', 'Accuracy', 'test 97.00 %', 'train 97.33 %', 'train 0.06667']) {
+    for (const text of [
+      'a &lt;run&gt; &amp; more',
+      'second line',
+      'Loss',
+      'Accuracy',
+      'test 97.00 %',
+      'train 97.33 %',
+      'train 0.06667',
+    ]) {
       expect(svg).toContain(text);
     }
     expect(svg).toContain('lowest test loss 0.07000 at epoch 30');
@@ -44,7 +52,10 @@ describe('renderReport', () => {
   it('draws one epoch, and one without a test set, and one with values that are not finite', async () => {
     checkNesting(await renderReport([record(1)], { title: 'one' }));
     const bare: EpochRecord = { epoch: 1, step: 1, lr: 1, seconds: 1, samples_per_s: 1, train_loss: 5 };
-    const svg = await renderReport([bare, { ...bare, epoch: 2, train_loss: NaN }, { ...bare, epoch: 3, train_loss: Infinity }], { title: 'bare' });
+    const svg = await renderReport(
+      [bare, { ...bare, epoch: 2, train_loss: NaN }, { ...bare, epoch: 3, train_loss: Infinity }],
+      { title: 'bare' },
+    );
     checkNesting(svg);
     expect(svg).toContain('lowest train loss 5.000 at epoch 1');
     expect(svg).not.toContain('Accuracy');

@@ -15,7 +15,11 @@ const withoutTime = (records: readonly EpochRecord[]): unknown =>
 async function reference(epochs: number) {
   const run = makeRun();
   await run.trainer.fit(run.loader, { epochs, validation: run.validation });
-  return { numbers: await numbersOf(run), records: withoutTime(run.trainer.history), generator: defaultGenerator.getState() };
+  return {
+    numbers: await numbersOf(run),
+    records: withoutTime(run.trainer.history),
+    generator: defaultGenerator.getState(),
+  };
 }
 
 describe('resume', () => {
@@ -133,7 +137,9 @@ describe('checkpoint', () => {
       return cut;
     };
     await expect(run.trainer.load(await bad('"version":"1"', '"version":"9"'))).rejects.toThrow('version');
-    await expect(run.trainer.load(await bad('myelin-checkpoint', 'myelin-checkpoinx'))).rejects.toThrow('Myelin checkpoint');
+    await expect(run.trainer.load(await bad('myelin-checkpoint', 'myelin-checkpoinx'))).rejects.toThrow(
+      'Myelin checkpoint',
+    );
     await expect(run.trainer.load(await bad('\\"stepInEpoch\\":0', '\\"stepInEpoch\\":x'))).rejects.toThrow('not JSON');
     await expect(run.trainer.load(await bad('\\"stepInEpoch\\":0', '\\"stepInEpocx\\":0'))).rejects.toThrow('counters');
 

@@ -76,7 +76,10 @@ export async function numbersOf(run: ReturnType<typeof makeRun>): Promise<unknow
   const optimizer = await Promise.all(
     Object.values(state.state).map((entry) =>
       Promise.all(
-        Object.entries(entry).map(async ([name, value]) => [name, typeof value === 'number' ? value : [...(await value.data())]]),
+        Object.entries(entry).map(async ([name, value]) => [
+          name,
+          typeof value === 'number' ? value : [...(await value.data())],
+        ]),
       ),
     ),
   );

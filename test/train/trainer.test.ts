@@ -24,12 +24,33 @@ describe('Trainer', () => {
     expect(result.step).toBe(12 * 7);
     expect(result.last?.test_accuracy).toBeGreaterThan(0.9);
     expect(result.history[0]?.train_loss).toBeGreaterThan(result.last?.train_loss ?? Infinity);
-    expect(result.history.map((r) => r.lr)).toEqual([0.01, 0.01, 5e-3, 5e-3, 2.5e-3, 2.5e-3, ...result.history.slice(6).map((r) => r.lr)]);
-    expect((await readdir(out)).sort()).toEqual(['best.safetensors', 'checkpoint.safetensors', 'metrics.jsonl', 'report.svg']);
+    expect(result.history.map((r) => r.lr)).toEqual([
+      0.01,
+      0.01,
+      5e-3,
+      5e-3,
+      2.5e-3,
+      2.5e-3,
+      ...result.history.slice(6).map((r) => r.lr),
+    ]);
+    expect((await readdir(out)).sort()).toEqual([
+      'best.safetensors',
+      'checkpoint.safetensors',
+      'metrics.jsonl',
+      'report.svg',
+    ]);
     const lines = (await readJsonl(join(out, 'metrics.jsonl'))) as EpochRecord[];
     expect(lines).toHaveLength(12);
     expect(Object.keys(lines[3] ?? {})).toEqual([
-      'epoch', 'step', 'lr', 'seconds', 'samples_per_s', 'train_loss', 'train_accuracy', 'test_loss', 'test_accuracy',
+      'epoch',
+      'step',
+      'lr',
+      'seconds',
+      'samples_per_s',
+      'train_loss',
+      'train_accuracy',
+      'test_loss',
+      'test_accuracy',
     ]);
     const svg = await readFile(join(out, 'report.svg'), 'utf8');
     expect(svg).toContain('84 steps');
@@ -100,7 +121,10 @@ describe('Trainer', () => {
             losses.push(loss);
             expect(step).toBe(losses.length);
           },
-          onEpochEnd: async (record) => void calls.push(`epoch ${record.epoch}`),
+          onEpochEnd: (record) => {
+            calls.push(`epoch ${record.epoch}`);
+            return Promise.resolve();
+          },
           onEnd: (result) => void calls.push(result.status),
         },
       ],
@@ -111,7 +135,15 @@ describe('Trainer', () => {
   });
 
   it('ends when a callback says so', async () => {
-    const run = makeRun({ callbacks: [{ onEpochEnd: (record) => void (record.epoch === 2 && run.trainer.stop()) }] });
+    const run = makeRun({
+      callbacks: [
+        {
+          onEpochEnd: (record) => {
+            if (record.epoch === 2) run.trainer.stop();
+          },
+        },
+      ],
+    });
     expect((await run.trainer.fit(run.loader, { epochs: 50 })).epoch).toBe(2);
     expect((await run.trainer.fit(run.loader, { epochs: 3 })).epoch).toBe(3);
   });
@@ -143,7 +175,11 @@ describe('Trainer', () => {
       ],
     });
     const { loader, validation } = run;
-    const result = await run.trainer.fit(loader, { epochs: 60, validation, earlyStopping: { monitor: 'test_loss', patience: 4 } });
+    const result = await run.trainer.fit(loader, {
+      epochs: 60,
+      validation,
+      earlyStopping: { monitor: 'test_loss', patience: 4 },
+    });
     expect(result.status).toBe('stopped-early');
     expect((await run.trainer.evaluate(validation)).loss).toBe(result.best?.value);
   });
@@ -190,6 +226,9 @@ describe('Trainer', () => {
     const file = join(await temporaryDirectory(), 'file');
     await writeFile(file, '');
     const run = makeRun({ out: join(file, 'run') });
-    await expect(run.trainer.fit(run.loader, { epochs: 1 })).rejects.toMatchObject({ code: 'ERR_IO', path: join(file, 'run') });
+    await expect(run.trainer.fit(run.loader, { epochs: 1 })).rejects.toMatchObject({
+      code: 'ERR_IO',
+      path: join(file, 'run'),
+    });
   });
 });

@@ -1,0 +1,78 @@
+import { UsageError } from '../errors.js';
+import { oneOf } from './common.js';
+import type { RunConfig } from './config.js';
+import { datasetNames, optimizerRates, recipes, type DatasetName, type OptimizerName } from './datasets.js';
+
+/** What `myelin train` was given. */
+export interface TrainOptions {
+  model?: string;
+  dataset?: string;
+  dataDir?: string;
+  epochs?: number;
+  steps?: number;
+  batchSize?: number;
+  shuffle?: boolean;
+  optimizer?: string;
+  lr?: number;
+  patience?: number;
+  seed?: number;
+  threads?: number;
+  out?: string;
+  resume?: string | true;
+  json?: true;
+}
+
+/** The configuration of a new run: what was given, else the recipe of the data set. */
+export function newConfig(
+  options: TrainOptions,
+  models: readonly string[],
+  datasetOf: (model: string) => DatasetName,
+): RunConfig {
+  const wanted = options.model === undefined ? undefined : oneOf('model', options.model, models);
+  const dataset =
+    options.dataset === undefined
+      ? wanted === undefined
+        ? 'mnist1d'
+        : datasetOf(wanted)
+      : oneOf('dataset', options.dataset, datasetNames);
+  const recipe = recipes[dataset];
+  const names = Object.keys(optimizerRates) as OptimizerName[];
+  const optimizer = options.optimizer === undefined ? recipe.optimizer : oneOf('optimizer', options.optimizer, names);
+  return {
+    model: wanted ?? recipe.model,
+    dataset,
+    epochs: options.epochs ?? (options.steps === undefined ? recipe.epochs : null),
+    steps: options.steps ?? null,
+    batch_size: options.batchSize ?? recipe.batchSize,
+    shuffle: options.shuffle ?? recipe.shuffle,
+    optimizer,
+    lr: options.lr ?? (optimizer === recipe.optimizer ? recipe.lr : optimizerRates[optimizer]),
+    seed: options.seed ?? 0,
+    data_dir: options.dataDir ?? null,
+  };
+}
+
+/** The run's own configuration; only how long it goes and where its data lie may be new. */
+export function resumedConfig(options: TrainOptions, config: RunConfig): RunConfig {
+  const fixed = [
+    ['--model', options.model, config.model],
+    ['--dataset', options.dataset, config.dataset],
+    ['--batch-size', options.batchSize, config.batch_size],
+    ['--optimizer', options.optimizer, config.optimizer],
+    ['--lr', options.lr, config.lr],
+    ['--seed', options.seed, config.seed],
+    ['--shuffle', options.shuffle, config.shuffle],
+  ] as const;
+  for (const [name, wanted, had] of fixed) {
+    if (wanted !== undefined && wanted !== had) {
+      throw new UsageError(`${name} cannot change on --resume: the run has ${String(had)}, got ${String(wanted)}`);
+    }
+  }
+  const longer = options.epochs !== undefined || options.steps !== undefined;
+  return {
+    ...config,
+    epochs: longer ? (options.epochs ?? null) : config.epochs,
+    steps: longer ? (options.steps ?? null) : config.steps,
+    data_dir: options.dataDir ?? config.data_dir,
+  };
+}

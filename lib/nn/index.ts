@@ -1,0 +1,10 @@
+export { ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh } from './activation.js';
+export { clipGradNorm, clipGradValue } from './clip.js';
+export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.js';
+export { Dropout } from './dropout.js';
+export * as init from './init.js';
+export { Flatten, Identity, Linear, type LinearOptions } from './linear.js';
+export { CrossEntropyLoss, MSELoss, type CrossEntropyLossOptions } from './loss.js';
+export { Module, type ForwardHook, type LoadResult, type StateDict, type UnaryModule } from './module.js';
+export { Parameter } from './parameter.js';
+export { summary, type LayerSummary, type Summary, type SummaryOptions } from './summary.js';

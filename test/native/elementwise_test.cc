@@ -1,0 +1,816 @@
+// Elementwise functions, copies and reductions against scalar references: every op, accuracy over all binades, odd lengths,
+// strides, broadcasting, special values, in place.
+#include <limits>
+
+#include "kernel_harness.h"
+#include "kernels/binary.cc"
+#include "kernels/copy.cc"
+#include "kernels/reduce.cc"
+#include "kernels/unary.cc"
+
+namespace {
+
+using Function = std::function<double(double)>;
+using Function2 = std::function<double(double, double)>;
+
+const double kInf = INFINITY;
+const double kEps32 = 0x1p-23, kEps64 = 0x1p-52;
+
+int64_t below(int64_t n) { return static_cast<int64_t>((noise() + 1) * 0.5 * static_cast<double>(n)); }
+double rounded(DType dtype, double x) { return dtype == kFloat32 ? static_cast<double>(static_cast<float>(x)) : x; }
+
+// Random values with special ones among them.
+Doubles values_for(DType dtype, int64_t n) {
+  static const double specials[] = {0.0,  -0.0, 1,    -1,    0.5,   1.5,    2.5,     -2.5,    -0.5,  kInf, -kInf,
+                                    NAN,  3e38, -3e38, 1e-40, -1e-40, 1e-310, 8388609, -1e-30, 1e-8, 20.5};
+  Doubles r(static_cast<size_t>(n));
+  for (double& x : r) {
+    if (dtype == kBool) x = below(2);
+    else if (dtype == kUint8) x = below(256);
+    else if (dtype == kInt32) x = below(8) == 0 ? (below(2) ? -2147483648.0 : 2147483647.0) : floor(noise() * 1000);
+    else if (below(4) == 0) x = rounded(dtype, specials[below(21)]);
+    else x = rounded(dtype, noise() * 8);
+  }
+  return r;
+}
+
+// --- accuracy
+
+double ulp32(double x) {
+  const int e = x == 0 ? -149 : ilogb(x) - 23;
+  return ldexp(1.0, e < -149 ? -149 : e > 104 ? 104 : e);
+}
+long double ulp64(long double x) {
+  const int e = x == 0 ? -1074 : ilogbl(x) - 52;
+  return ldexpl(1.0L, e < -1074 ? -1074 : e > 971 ? 971 : e);
+}
+
+// The largest error in ULP of kernel over x; want(x) is the true value.
+template <class T, class Wide>
+double worst_error(Kernel kernel, const std::vector<T>& x, Wide (*want)(Wide), Wide (*ulp)(Wide), double* where) {
+  std::vector<T> y(x.size());
+  View in{}, out{};
+  in.data = const_cast<T*>(x.data());
+  in.ndim = 1;
+  in.numel = in.shape[0] = static_cast<int64_t>(x.size());
+  in.strides[0] = 1;
+  in.contiguous = true;
+  in.dtype = sizeof(T) == 4 ? kFloat32 : kFloat64;
+  out = in;
+  out.data = y.data();
+  TestPool pool(1);
+  const Call c{&in, &out, nullptr, &pool.pool, 1, 1, 0};
+  expect(kernel(c) == kOk, "accuracy: status");
+  double worst = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const Wide w = want(static_cast<Wide>(x[i]));
+    const T nearest = static_cast<T>(w);
+    double error = 0;
+    if (isnan(nearest)) error = isnan(y[i]) ? 0 : kInf;
+    else if (isinf(nearest) || isinf(y[i])) {
+      // One step over the edge of the range is one ULP.
+      const T most = std::numeric_limits<T>::max();
+      const T finite = isinf(nearest) ? y[i] : nearest;
+      error = nearest == y[i] ? 0 : (finite == most || finite == -most) && (nearest > 0) == (y[i] > 0) ? 1 : kInf;
+    } else error = static_cast<double>(fabsl(static_cast<long double>(y[i] - w) / ulp(w)));
+    if (sizeof(T) == 8 && !isnan(nearest) && !isinf(nearest) && !isinf(y[i]))
+      error = static_cast<double>(fabsl((static_cast<long double>(y[i]) - w) / ulp(w)));
+    if (!(error <= worst)) {
+      worst = error;
+      *where = static_cast<double>(x[i]);
+    }
+  }
+  return worst;
+}
+
+template <class W>
+W sigmoid_of(W x) {
+  return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
+}
+
+struct Accurate {
+  const char* name;
+  Kernel kernel;
+  double (*want)(double);
+  long double (*want_long)(long double);
+  double limit;
+};
+
+void test_accuracy() {
+  static const Accurate functions[] = {
+      {"exp", isa::exp, ::exp, expl, 4},   {"log", isa::log, ::log, logl, 4},
+      {"tanh", isa::tanh, ::tanh, tanhl, 4}, {"erf", isa::erf, ::erf, erfl, 4},
+      {"sigmoid", isa::sigmoid, sigmoid_of<double>, sigmoid_of<long double>, 4},
+      {"sin", isa::sin, ::sin, sinl, 4},   {"cos", isa::cos, ::cos, cosl, 4},
+  };
+  std::vector<float> x;
+  for (uint32_t exponent = 0; exponent < 256; ++exponent) {
+    const int dense = exponent > 100 && exponent < 140 ? 4000 : 200;
+    for (int k = 0; k < dense; ++k) {
+      const uint32_t mantissa = k == 0 ? 0 : k == 1 ? 0x7fffff : static_cast<uint32_t>(below(1 << 23));
+      for (uint32_t sign = 0; sign < 2; ++sign) {
+        const uint32_t bits = sign << 31 | exponent << 23 | mantissa;
+        float value;
+        memcpy(&value, &bits, 4);
+        x.push_back(value);
+      }
+    }
+  }
+  for (int k = 1; k < 20000; ++k) {  // near the zeros of sin and cos
+    x.push_back(static_cast<float>(k * 1.5707963267948966));
+    x.push_back(-static_cast<float>(k * 1.5707963267948966 * 37));
+  }
+  std::vector<double> x64;
+  for (int exponent = 0; exponent < 2048; ++exponent) {
+    const int dense = exponent > 990 && exponent < 1040 ? 150 : 3;
+    for (int k = 0; k < dense; ++k) {
+      const uint64_t mantissa = static_cast<uint64_t>(below(int64_t{1} << 51)) * 2 + static_cast<uint64_t>(k & 1);
+      const uint64_t bits = static_cast<uint64_t>(k & 1) << 63 | static_cast<uint64_t>(exponent) << 52 | mantissa;
+      double value;
+      memcpy(&value, &bits, 8);
+      x64.push_back(value);
+    }
+  }
+  for (int k = 1; k < 2000; ++k) x64.push_back(k * 1.5707963267948966 * (k % 3 == 0 ? 113 : 1));
+  for (const Accurate& f : functions) {
+    char text[160];
+    double where = 0;
+    const double e32 = worst_error<float, double>(f.kernel, x, f.want, ulp32, &where);
+    snprintf(text, sizeof(text), "float32 %.2f ULP at %.9g", e32, where);
+    expect(e32 <= f.limit, f.name, text);
+    printf("  %-8s %s", f.name, text);
+    const double e64 = worst_error<double, long double>(f.kernel, x64, f.want_long, ulp64, &where);
+    snprintf(text, sizeof(text), "float64 %.2f ULP at %.17g", e64, where);
+    expect(e64 <= f.limit, f.name, text);
+    printf("; %s\n", text);
+  }
+}
+
+// --- every op, against a function of doubles
+
+struct UnaryCase {
+  const char* name;
+  Kernel kernel;
+  Function want;
+  Doubles params;
+  double ulps;  // tolerance in units of the dtype's epsilon; 0 = exact
+  bool whole;   // also int32
+  double scale = 1e-30;  // magnitude below which errors count as if the value were this
+};
+
+double cdf(double x) { return static_cast<double>(0.5L * erfcl(-x * 0.70710678118654752440L)); }
+double pdf(double x) { return static_cast<double>(expl(-0.5L * x * x) * 0.39894228040143267794L); }
+double plain_sigmoid(double x) { return sigmoid_of<double>(x); }
+double gelu_argument(double x) { return 1.5957691216057308 * (x + 0.044715 * x * x * x); }
+double far(double x) { return x < -64 ? -64 : x > 64 ? 64 : x; }
+
+const double kBeta = 1.25, kThreshold = 6, kSlope = 0.01, kAlpha = 1.5;
+
+std::vector<UnaryCase> unary_cases() {
+  return {
+      {"neg", isa::neg, [](double x) { return -x; }, {}, 0, true},
+      {"abs", isa::abs, [](double x) { return ::fabs(x); }, {}, 0, true},
+      {"sign", isa::sign, [](double x) { return double(x > 0) - double(x < 0); }, {}, 0, true},
+      {"floor", isa::floor, [](double x) { return ::floor(x); }, {}, 0, false},
+      {"ceil", isa::ceil, [](double x) { return ::ceil(x); }, {}, 0, false},
+      {"round", isa::round, [](double x) { return ::nearbyint(x); }, {}, 0, false},
+      {"exp", isa::exp, [](double x) { return ::exp(x); }, {}, 3, false},
+      {"log", isa::log, [](double x) { return ::log(x); }, {}, 3, false},
+      {"sqrt", isa::sqrt, [](double x) { return ::sqrt(x); }, {}, 0, false},
+      {"rsqrt", isa::rsqrt, [](double x) { return 1 / ::sqrt(x); }, {}, 2, false},
+      {"reciprocal", isa::reciprocal, [](double x) { return 1 / x; }, {}, 0, false},
+      {"square", isa::square, [](double x) { return x * x; }, {}, 0, false},
+      {"sin", isa::sin, [](double x) { return ::sin(x); }, {}, 3, false},
+      {"cos", isa::cos, [](double x) { return ::cos(x); }, {}, 3, false},
+      {"erf", isa::erf, [](double x) { return ::erf(x); }, {}, 3, false},
+      {"tanh", isa::tanh, [](double x) { return ::tanh(x); }, {}, 3, false},
+      {"sigmoid", isa::sigmoid, plain_sigmoid, {}, 3, false},
+      {"relu", isa::relu, [](double x) { return x <= 0 ? 0 : x; }, {}, 0, false},
+      {"gelu", isa::gelu, [](double x) { return x * cdf(x); }, {}, 6, false},
+      {"gelu_tanh", isa::gelu_tanh, [](double x) { return x * plain_sigmoid(gelu_argument(far(x))); }, {}, 24, false,
+       1e-4},
+      {"silu", isa::silu, [](double x) { return x * plain_sigmoid(x); }, {}, 4, false},
+      {"softplus", isa::softplus,
+       [](double x) { return x * kBeta > kThreshold ? x : (fmax(x * kBeta, 0) + log1p(::exp(-::fabs(x * kBeta)))) / kBeta; },
+       {kBeta, kThreshold}, 8, false},
+      {"leaky_relu", isa::leaky_relu, [](double x) { return x > 0 ? x : x * kSlope; }, {kSlope}, 2, false},
+      {"elu", isa::elu, [](double x) { return x > 0 ? x : kAlpha * ::expm1(x); }, {kAlpha}, 4, false},
+      {"clamp", isa::clamp, [](double x) { return x < -3 ? -3 : x > 5 ? 5 : x; }, {-3, 5}, 0, true},
+      {"clamp open", isa::clamp, [](double x) { return x > 5 ? 5 : x; }, {-kInf, 5}, 0, true},
+  };
+}
+
+struct BackwardCase {
+  const char* name;
+  Kernel kernel;
+  Function2 want;  // (dy, saved)
+  Doubles params;
+  double ulps;
+};
+
+std::vector<BackwardCase> backward_cases() {
+  return {
+      {"tanh_backward", isa::tanh_backward, [](double g, double y) { return g * (1 - y * y); }, {}, 64},
+      {"sigmoid_backward", isa::sigmoid_backward, [](double g, double y) { return g * (y * (1 - y)); }, {}, 64},
+      {"relu_backward", isa::relu_backward, [](double g, double y) { return y <= 0 ? 0 : g; }, {}, 0},
+      {"gelu_backward", isa::gelu_backward, [](double g, double x) { return g * (cdf(x) + far(x) * pdf(x)); }, {}, 64},
+      {"gelu_tanh_backward", isa::gelu_tanh_backward,
+       [](double g, double x) {
+         const double z = far(x), s = plain_sigmoid(gelu_argument(z)), o = plain_sigmoid(-gelu_argument(z));
+         return g * (s + z * s * o * 1.5957691216057308 * (1 + 3 * 0.044715 * z * z));
+       },
+       {}, 400},
+      {"silu_backward", isa::silu_backward,
+       [](double g, double x) { return g * (plain_sigmoid(x) * (1 + x * plain_sigmoid(-x))); }, {}, 64},
+      {"softplus_backward", isa::softplus_backward,
+       [](double g, double x) { return x * kBeta > kThreshold ? g : g * plain_sigmoid(x * kBeta); },
+       {kBeta, kThreshold}, 12},
+      {"leaky_relu_backward", isa::leaky_relu_backward, [](double g, double x) { return x > 0 ? g : g * kSlope; },
+       {kSlope}, 2},
+      {"elu_backward", isa::elu_backward, [](double g, double x) { return x <= 0 ? g * (kAlpha * ::exp(x)) : g; },
+       {kAlpha}, 6},
+  };
+}
+
+const Shape kShapes[] = {{}, {1}, {0}, {3, 0}, {33}, {7, 5}, {2, 3, 4}, {5, 1, 13}, {3, 70}, {70, 3}, {40, 50}};
+
+double epsilon_of(DType dtype) { return dtype == kFloat32 ? kEps32 : kEps64; }
+
+Doubles map1(const Doubles& x, DType dtype, const Function& f) {
+  Doubles r = x;
+  for (double& v : r) v = rounded(dtype, f(v));
+  return r;
+}
+
+void check_unary(const UnaryCase& u, DType dtype, const Shape& shape, Layout from, Layout to) {
+  Array x(dtype, shape, from), y(dtype, shape, to);
+  x.fill(values_for(dtype, x.view.numel));
+  expect(run(u.name, u.kernel, {&x}, {&y}, u.params) == kOk, u.name, "status");
+  Doubles want = map1(x.values(), dtype, u.want);
+  if (dtype == kInt32)
+    for (double& v : want) v = static_cast<int32_t>(static_cast<int64_t>(v));
+  compare(u.name, y.values(), want, u.ulps * epsilon_of(dtype), u.scale);
+}
+
+void test_unary() {
+  for (const UnaryCase& u : unary_cases()) {
+    for (DType dtype : {kFloat32, kFloat64, kInt32}) {
+      if (dtype == kInt32 && !u.whole) continue;
+      for (int64_t n = 0; n <= 67; ++n) check_unary(u, dtype, {n}, n % 3 == 2 ? kGaps : kPacked, n % 5 == 4 ? kGaps : kPacked);
+      for (const Shape& shape : kShapes)
+        for (Layout from : kLayouts)
+          for (Layout to : {kPacked, kReversed}) check_unary(u, dtype, shape, from, to);
+      check_unary(u, dtype, {50021}, kPacked, kPacked);
+      // In place, and the same bits as beside.
+      Array x(dtype, {301}), y(dtype, {301});
+      x.fill(values_for(dtype, 301));
+      run(u.name, u.kernel, {&x}, {&y}, u.params);
+      TestPool pool(1);
+      View view = x.view;
+      const Call c{&view, &view, u.params.data(), &pool.pool, 1, 1, static_cast<int32_t>(u.params.size())};
+      expect(u.kernel(c) == kOk && memcmp(x.memory.data, y.memory.data, x.bytes) == 0, u.name, "in place");
+    }
+    Array x(kBool, {3}), y(kBool, {3}), z(kFloat32, {3}), w(kFloat32, {4});
+    expect(run(u.name, u.kernel, {&x}, {&y}, u.params) == kBadDType, u.name, "bool");
+    expect(run(u.name, u.kernel, {&z}, {&w}, u.params) == kBadShape, u.name, "shape");
+  }
+}
+
+void test_backward() {
+  for (const BackwardCase& b : backward_cases()) {
+    for (DType dtype : kFloats) {
+      const auto check = [&](const Shape& shape, Layout layout) {
+        Array dy(dtype, shape, layout), x(dtype, shape), dx(dtype, shape, layout);
+        dy.fill(random_values(dy.view.numel, 2, dtype));
+        x.fill(values_for(dtype, x.view.numel));
+        expect(run(b.name, b.kernel, {&dy, &x}, {&dx}, b.params) == kOk, b.name, "status");
+        const Doubles g = dy.values(), v = x.values();
+        Doubles want(g.size());
+        for (size_t i = 0; i < g.size(); ++i) want[i] = rounded(dtype, b.want(g[i], v[i]));
+        compare(b.name, dx.values(), want, b.ulps * epsilon_of(dtype), b.ulps == 0 ? 0 : 0.02);
+      };
+      for (int64_t n = 0; n <= 67; ++n) check({n}, n % 3 == 2 ? kGaps : kPacked);
+      for (const Shape& shape : kShapes)
+        for (Layout layout : kLayouts) check(shape, layout);
+      check({20011}, kPacked);
+    }
+  }
+}
+
+// --- two operands
+
+double wrap(DType dtype, double x) {
+  if (dtype == kInt32) return static_cast<int32_t>(static_cast<uint32_t>(static_cast<int64_t>(x)));
+  if (dtype == kUint8) return static_cast<uint8_t>(static_cast<int64_t>(x));
+  return rounded(dtype, x);
+}
+double wrap_product(DType dtype, double a, double b) {
+  if (dtype == kInt32 || dtype == kUint8) {
+    const uint64_t p = static_cast<uint64_t>(static_cast<int64_t>(a)) * static_cast<uint64_t>(static_cast<int64_t>(b));
+    return dtype == kInt32 ? static_cast<double>(static_cast<int32_t>(static_cast<uint32_t>(p))) : static_cast<double>(p & 255);
+  }
+  return rounded(dtype, a * b);
+}
+
+struct BinaryCase {
+  const char* name;
+  Kernel kernel;
+  std::function<double(DType, double, double)> want;
+  std::vector<DType> dtypes;
+  bool to_bool;
+  double ulps;
+};
+
+std::vector<BinaryCase> binary_cases() {
+  const std::vector<DType> numbers = {kFloat32, kFloat64, kInt32, kUint8}, floats = {kFloat32, kFloat64},
+                           every = {kFloat32, kFloat64, kInt32, kUint8, kBool}, truth = {kBool};
+  return {
+      {"add", isa::add, [](DType t, double a, double b) { return wrap(t, a + b); }, numbers, false, 0},
+      {"sub", isa::sub, [](DType t, double a, double b) { return wrap(t, a - b); }, numbers, false, 0},
+      {"mul", isa::mul, wrap_product, numbers, false, 0},
+      {"div", isa::div, [](DType t, double a, double b) { return rounded(t, a / b); }, floats, false, 0},
+      {"pow", isa::pow, [](DType t, double a, double b) { return rounded(t, ::pow(a, b)); }, floats, false, 1},
+      {"maximum", isa::maximum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN : a > b ? a : b; },
+       numbers, false, 0},
+      {"minimum", isa::minimum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN : a < b ? a : b; },
+       numbers, false, 0},
+      {"eq", isa::eq, [](DType, double a, double b) { return double(a == b); }, every, true, 0},
+      {"ne", isa::ne, [](DType, double a, double b) { return double(a != b); }, every, true, 0},
+      {"lt", isa::lt, [](DType, double a, double b) { return double(a < b); }, every, true, 0},
+      {"le", isa::le, [](DType, double a, double b) { return double(a <= b); }, every, true, 0},
+      {"gt", isa::gt, [](DType, double a, double b) { return double(a > b); }, every, true, 0},
+      {"ge", isa::ge, [](DType, double a, double b) { return double(a >= b); }, every, true, 0},
+      {"logical_and", isa::logical_and, [](DType, double a, double b) { return double(a != 0 && b != 0); }, truth, true, 0},
+      {"logical_or", isa::logical_or, [](DType, double a, double b) { return double(a != 0 || b != 0); }, truth, true, 0},
+  };
+}
+
+// A tensor of `shape` with random order of dimensions, gaps and, when `broadcast`, dimensions of stride 0.
+struct Placement {
+  View view;
+  int64_t extent;
+};
+Placement place(DType dtype, const Shape& shape, bool broadcast) {
+  View v{};
+  v.dtype = dtype;
+  v.ndim = static_cast<int32_t>(shape.size());
+  v.numel = 1;
+  std::vector<int> order;
+  for (int d = 0; d < v.ndim; ++d) {
+    v.shape[d] = shape[static_cast<size_t>(d)];
+    v.numel *= v.shape[d];
+    order.insert(order.begin() + (below(3) > 0 ? 0 : below(d + 1)), d);
+  }
+  int64_t stride = below(4) == 0 ? 2 : 1, last = 0;
+  for (int d : order) {
+    v.strides[d] = broadcast && below(4) == 0 ? 0 : stride;
+    if (v.strides[d] == 0) continue;
+    last += (v.shape[d] - 1) * stride;
+    stride = stride * (v.shape[d] > 0 ? v.shape[d] : 1) + (below(4) == 0 ? 3 : 0);
+  }
+  v.contiguous = true;
+  int64_t expected = 1;
+  for (int d = v.ndim - 1; d >= 0; --d) {
+    if (v.shape[d] != 1 && v.strides[d] != expected) v.contiguous = false;
+    expected *= v.shape[d];
+  }
+  return {v, v.numel == 0 ? 0 : last + 1};
+}
+struct Scattered : Array {
+  Scattered(DType dtype, const Shape& shape, bool broadcast) : Scattered(place(dtype, shape, broadcast)) {}
+
+ private:
+  explicit Scattered(const Placement& p) : Array(p.view.dtype, {p.extent}) {
+    fill(values_for(p.view.dtype, p.extent));
+    void* const data = view.data;
+    view = p.view;
+    view.data = data;
+  }
+};
+
+Shape random_shape(int64_t most) {
+  Shape shape;
+  int64_t numel = 1;
+  for (int64_t d = below(6); d > 0; --d) {
+    const int64_t n = below(6) == 0 ? 1 : 1 + below(below(3) == 0 ? 90 : 9);
+    if (numel * n > most) continue;
+    numel *= n;
+    shape.push_back(n);
+  }
+  return shape;
+}
+
+void check_binary(const BinaryCase& b, DType dtype, const Array& x, const Array& y, Array& out) {
+  const int64_t n = out.view.numel;
+  expect(run(b.name, b.kernel, {const_cast<Array*>(&x), const_cast<Array*>(&y)}, {&out}, {}) == kOk, b.name, "status");
+  Doubles want(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i)
+    want[static_cast<size_t>(i)] = b.want(dtype, x.get(x.view.ndim == 0 ? 0 : i), y.get(y.view.ndim == 0 ? 0 : i));
+  compare(b.name, out.values(), want, b.ulps * epsilon_of(dtype));
+}
+
+void test_binary() {
+  for (const BinaryCase& b : binary_cases()) {
+    for (DType dtype : b.dtypes) {
+      const DType result = b.to_bool ? kBool : dtype;
+      for (int64_t n = 0; n <= 67; ++n) {
+        Array x(dtype, {n}), y(dtype, {n}), s(dtype, {}), out(result, {n});
+        x.fill(values_for(dtype, n));
+        y.fill(values_for(dtype, n));
+        s.fill(values_for(dtype, 1));
+        check_binary(b, dtype, x, y, out);
+        if (n % 7 == 3) {
+          check_binary(b, dtype, x, s, out);
+          check_binary(b, dtype, s, y, out);
+          check_binary(b, dtype, s, s, out);
+        }
+      }
+      for (int k = 0; k < 60; ++k) {
+        const Shape shape = random_shape(3000);
+        const Scattered x(dtype, shape, true), y(dtype, shape, true);
+        Scattered out(result, shape, false);
+        check_binary(b, dtype, x, y, out);
+      }
+      Array x(dtype, {40001}), y(dtype, {40001}), out(result, {40001});
+      x.fill(values_for(dtype, 40001));
+      y.fill(values_for(dtype, 40001));
+      check_binary(b, dtype, x, y, out);
+    }
+  }
+  // Exponents that have a way of their own, and pow's special cases one against another.
+  const double points[] = {0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, kInf, -kInf, NAN, 1e-40, 1e30, -1e30, 16777217, 7, 2147483648.0};
+  for (DType dtype : kFloats) {
+    Array x(dtype, {19}), s(dtype, {}), out(dtype, {19});
+    x.fill(Doubles(points, points + 19));
+    const BinaryCase pow_case = binary_cases()[4];
+    for (double p : points) {
+      s.fill({p});
+      check_binary(pow_case, dtype, x, s, out);
+      check_binary(pow_case, dtype, s, x, out);
+      for (int64_t i = 0; i < 19; ++i)
+        expect(isnan(out.get(i)) || signbit(out.get(i)) == signbit(::pow(p, x.get(i))), "pow", "sign");
+    }
+  }
+}
+
+void test_where_and_tests() {
+  for (DType dtype : {kFloat32, kFloat64, kInt32, kUint8, kBool}) {
+    for (int k = 0; k < 120; ++k) {
+      const Shape shape = k < 68 ? Shape{k} : random_shape(3000);
+      Scattered condition(kBool, shape, true), a(dtype, shape, true), b(dtype, shape, true);
+      Scattered out(dtype, shape, false), not_a(kBool, shape, false), finite(kBool, shape, false);
+      expect(run("where", isa::where, {&condition, &a, &b}, {&out}, {}) == kOk, "where", "status");
+      expect(run("logical_not", isa::logical_not, {&a}, {&not_a}, {}) == kOk, "logical_not", "status");
+      const bool is_real = dtype == kFloat32 || dtype == kFloat64;
+      expect(run("isfinite", isa::isfinite, {&a}, {&finite}, {}) == (is_real ? kOk : kBadDType), "isfinite", "status");
+      Doubles want, want_not, want_finite;
+      for (int64_t i = 0; i < out.view.numel; ++i) {
+        want.push_back(condition.get(i) != 0 ? a.get(i) : b.get(i));
+        want_not.push_back(a.get(i) == 0);
+        want_finite.push_back(::isfinite(a.get(i)));
+      }
+      compare("where", out.values(), want, 0);
+      compare("logical_not", not_a.values(), want_not, 0);
+      if (is_real) compare("isfinite", finite.values(), want_finite, 0);
+    }
+  }
+}
+
+// --- copies
+
+double converted(DType from, DType to, double x) {
+  switch (to) {
+    case kFloat32:
+      return static_cast<float>(x);
+    case kInt32:
+      return isnan(x) ? 0 : x <= -2147483648.0 ? -2147483648.0 : x >= 2147483647.0 ? 2147483647.0 : trunc(x);
+    case kUint8:
+      if (from == kInt32) return static_cast<uint8_t>(static_cast<int32_t>(x));
+      return isnan(x) ? 0 : x <= 0 ? 0 : x >= 255 ? 255 : trunc(x);
+    case kBool:
+      return x != 0;
+    default:
+      return x;
+  }
+}
+
+void check_copy(const Array& x, Array& out) {
+  expect(run("copy", isa::copy, {const_cast<Array*>(&x)}, {&out}, {}) == kOk, "copy", "status");
+  Doubles want;
+  for (int64_t i = 0; i < out.view.numel; ++i)
+    want.push_back(converted(x.view.dtype, out.view.dtype, x.get(x.view.ndim == 0 ? 0 : i)));
+  compare("copy", out.values(), want, 0);
+}
+
+void test_copy() {
+  const DType every[] = {kFloat32, kFloat64, kInt32, kUint8, kBool};
+  for (DType from : every) {
+    for (DType to : every) {
+      for (int64_t n = 0; n <= 67; ++n) {
+        Array x(from, {n}, n % 3 == 1 ? kGaps : kPacked), out(to, {n}, n % 4 == 1 ? kGaps : kPacked);
+        x.fill(values_for(from, n));
+        check_copy(x, out);
+      }
+      for (int k = 0; k < 60; ++k) {
+        const Shape shape = random_shape(4000);
+        const Scattered x(from, shape, true);
+        Scattered out(to, shape, false);
+        check_copy(x, out);
+      }
+      for (const Shape& shape : {Shape{130, 257}, Shape{3, 40, 65}, Shape{70000}}) {
+        Array x(from, shape, kReversed), out(to, shape);
+        x.fill(values_for(from, x.view.numel));
+        check_copy(x, out);
+      }
+    }
+    for (const Shape& shape : kShapes) {
+      for (Layout layout : kLayouts) {
+        for (double value : {2.75, -1.0, 0.0, double(NAN), 1e10}) {
+          Array out(from, shape, layout);
+          expect(run("fill", isa::fill, {}, {&out}, {value}) == kOk, "fill", "status");
+          compare("fill", out.values(), Doubles(static_cast<size_t>(out.view.numel), converted(kFloat64, from, value)), 0);
+        }
+      }
+    }
+    for (int64_t n : {0, 1, 66, 40000}) {
+      Array out(from, {n}, n == 66 ? kGaps : kPacked);
+      expect(run("arange", isa::arange, {}, {&out}, {-3, 0.75}) == kOk, "arange", "status");
+      Doubles want;
+      for (int64_t i = 0; i < n; ++i) want.push_back(converted(kFloat64, from, -3 + static_cast<double>(i) * 0.75));
+      compare("arange", out.values(), want, 0);
+    }
+    for (int k = 0; k < 40; ++k) {
+      Shape shape = random_shape(2000);
+      if (shape.empty()) shape = {1};
+      const size_t axis = static_cast<size_t>(below(static_cast<int64_t>(shape.size())));
+      std::vector<Array*> parts;
+      Shape total = shape;
+      total[axis] = 0;
+      for (int64_t j = 1 + below(4); j > 0; --j) {
+        Shape part = shape;
+        part[axis] = below(6);
+        total[axis] += part[axis];
+        parts.push_back(new Scattered(from, part, true));
+      }
+      Scattered out(from, total, false);
+      expect(run("cat", isa::cat, parts, {&out}, {double(axis)}) == kOk, "cat", "status");
+      int64_t inner = 1, outer = 1;
+      for (size_t d = axis + 1; d < shape.size(); ++d) inner *= shape[d];
+      for (size_t d = 0; d < axis; ++d) outer *= shape[d];
+      Doubles want;
+      for (int64_t o = 0; o < outer; ++o)
+        for (Array* part : parts)
+          for (int64_t i = 0; i < part->view.shape[axis] * inner; ++i)
+            want.push_back(part->get(o * part->view.shape[axis] * inner + i));
+      compare("cat", out.values(), want, 0);
+      for (Array* part : parts) delete part;
+    }
+  }
+  // Large enough to go past the caches.
+  Array x(kFloat32, {(20 << 20) / 4 + 19}), out(kFloat32, {(20 << 20) / 4 + 19});
+  for (int64_t i = 0; i < x.view.numel; ++i) reinterpret_cast<float*>(x.memory.data)[i] = static_cast<float>(i);
+  View aligned[2] = {x.view, out.view};
+  for (View& v : aligned) {
+    v.data = static_cast<char*>(v.data) + (64 - reinterpret_cast<uintptr_t>(v.data) % 64) % 64;
+    v.numel = v.shape[0] = (20 << 20) / 4 + 3;
+  }
+  TestPool pool(2);
+  const Call c{&aligned[0], &aligned[1], nullptr, &pool.pool, 1, 1, 0};
+  const size_t bytes = static_cast<size_t>(aligned[0].numel) * 4;
+  expect(isa::copy(c) == kOk && memcmp(aligned[0].data, aligned[1].data, bytes) == 0, "copy", "large");
+  const float* from = static_cast<const float*>(aligned[0].data);
+  const float* to = static_cast<const float*>(aligned[1].data);
+  bool right = isa::neg(c) == kOk;
+  for (int64_t i = 0; i < aligned[0].numel; ++i) right = right && to[i] == -from[i];
+  expect(right, "neg", "large");
+}
+
+// --- reductions
+
+struct ReduceCase {
+  const char* name;
+  Kernel kernel;
+  std::function<double(const Doubles&)> want;
+  std::vector<DType> dtypes;
+  int result;  // dtype, or -1: that of x
+  double tolerance;
+  bool nothing;  // defined for no elements
+};
+
+double extreme_of(const Doubles& x, bool lowest) {
+  double best = lowest ? kInf : -kInf;
+  for (double v : x) best = isnan(v) || isnan(best) ? NAN : lowest ? fmin(best, v) : fmax(best, v);
+  return best;
+}
+
+double plain_sum(const Doubles& x) {
+  long double total = 0;
+  for (double v : x) total += v;
+  return static_cast<double>(total);
+}
+
+double arg_of(const Doubles& x, bool lowest) {
+  size_t best = 0;
+  for (size_t i = 1; i < x.size() && !isnan(x[best]); ++i)
+    if (isnan(x[i]) || (lowest ? x[i] < x[best] : x[i] > x[best])) best = i;
+  return static_cast<double>(best);
+}
+
+std::vector<ReduceCase> reduce_cases() {
+  const std::vector<DType> numbers = {kFloat32, kFloat64, kInt32, kUint8}, floats = {kFloat32, kFloat64},
+                           every = {kFloat32, kFloat64, kInt32, kUint8, kBool}, truth = {kBool};
+  return {
+      {"sum", isa::sum, plain_sum, floats, -1, 4, true},
+      {"mean", isa::mean, [](const Doubles& x) { return plain_sum(x) / static_cast<double>(x.size()); }, floats, -1, 4, true},
+      {"prod", isa::prod,
+       [](const Doubles& x) {
+         long double product = 1;
+         for (double v : x) product *= v;
+         return static_cast<double>(product);
+       },
+       floats, -1, 64, true},
+      {"amax", isa::amax, [](const Doubles& x) { return extreme_of(x, false); }, numbers, -1, 0, false},
+      {"amin", isa::amin, [](const Doubles& x) { return extreme_of(x, true); }, numbers, -1, 0, false},
+      {"any", isa::any, [](const Doubles& x) { double r = 0; for (double v : x) r = v != 0 ? 1 : r; return r; }, truth, kBool, 0, true},
+      {"all", isa::all, [](const Doubles& x) { double r = 1; for (double v : x) r = v == 0 ? 0 : r; return r; }, truth, kBool, 0, true},
+      {"count_nonzero", isa::count_nonzero, [](const Doubles& x) { double r = 0; for (double v : x) r += v != 0; return r; },
+       every, kFloat64, 0, true},
+  };
+}
+
+// Values that a reduction of reals can be checked with: no overflow, few specials, products near 1.
+void fill_for_reduction(Array& x, const char* name) {
+  const DType dtype = x.view.dtype;
+  const bool product = strcmp(name, "prod") == 0;
+  const bool specials = !product && below(3) == 0;
+  for (int64_t i = 0; i < x.view.numel; ++i) {
+    double v = dtype == kFloat32 || dtype == kFloat64 ? (product ? 1 + noise() * 0.1 : floor(noise() * 8) + noise())
+               : dtype == kBool                       ? double(below(50) > 0)
+               : dtype == kUint8                      ? double(below(256))
+                                                      : floor(noise() * 1e6);
+    if (strcmp(name, "any") == 0) v = v == 0;
+    if (specials && dtype <= kFloat64 && below(400) == 0) v = below(2) == 0 ? NAN : kInf;
+    x.set(i, rounded(dtype, v));
+  }
+}
+
+// The elements of x that go to each output, in row-major order of what goes. axes: bit d set = d is reduced.
+std::vector<Doubles> groups_of(const Array& x, unsigned axes) {
+  int64_t outputs = 1;
+  for (int d = 0; d < x.view.ndim; ++d) outputs *= axes >> d & 1 ? 1 : x.view.shape[d];
+  std::vector<Doubles> groups(static_cast<size_t>(outputs));
+  for (int64_t i = 0; i < x.view.numel; ++i) {
+    int64_t rest = i, at = 0, scale = 1;
+    for (int d = x.view.ndim - 1; d >= 0; --d) {
+      if (!(axes >> d & 1)) {
+        at += rest % x.view.shape[d] * scale;
+        scale *= x.view.shape[d];
+      }
+      rest /= x.view.shape[d];
+    }
+    groups[static_cast<size_t>(at)].push_back(x.get(i));
+  }
+  return groups;
+}
+
+Shape reduced_shape(const View& x, unsigned axes) {
+  Shape shape;
+  for (int d = 0; d < x.ndim; ++d) shape.push_back(axes >> d & 1 ? 1 : x.shape[d]);
+  return shape;
+}
+
+void check_reduce(const ReduceCase& r, Array& x, unsigned axes) {
+  const DType dtype = x.view.dtype, result = r.result < 0 ? dtype : static_cast<DType>(r.result);
+  fill_for_reduction(x, r.name);
+  Scattered out(result, reduced_shape(x.view, axes), false);
+  const std::vector<Doubles> groups = groups_of(x, axes);
+  const Status status = run(r.name, r.kernel, {&x}, {&out}, {});
+  if (x.view.numel == 0 && out.view.numel > 0 && !r.nothing) {
+    expect(status == kBadShape, r.name, "of nothing");
+    return;
+  }
+  expect(status == kOk, r.name, "status");
+  Doubles want;
+  double scale = 1e-30;
+  for (const Doubles& group : groups) {
+    want.push_back(rounded(result, r.want(group)));
+    // Cancelling terms count with their own size.
+    double size = 0;
+    for (double v : group) size += ::isfinite(v) ? ::fabs(v) : 0;
+    if (r.kernel == static_cast<Kernel>(isa::mean) && !group.empty()) size /= static_cast<double>(group.size());
+    if (r.kernel == static_cast<Kernel>(isa::sum) || r.kernel == static_cast<Kernel>(isa::mean)) scale = fmax(scale, size * 0.2);
+  }
+  compare(r.name, out.values(), want, r.tolerance * epsilon_of(dtype), scale);
+}
+
+void check_arg(Array& x, int axis, bool lowest) {
+  const char* name = lowest ? "argmin" : "argmax";
+  fill_for_reduction(x, name);
+  for (int64_t i = 0; i < x.view.numel; ++i)  // ties
+    if (below(2) == 0 && !isnan(x.get(i)) && !isinf(x.get(i))) x.set(i, floor(x.get(i)));
+  const unsigned axes = axis < 0 ? 255u : 1u << axis;
+  Scattered out(kInt32, reduced_shape(x.view, axes), false);
+  const Status status = run(name, lowest ? isa::argmin : isa::argmax, {&x}, {&out}, {double(axis)});
+  if (x.view.numel == 0 && out.view.numel > 0) {
+    expect(status == kBadShape, name, "of nothing");
+    return;
+  }
+  expect(status == kOk, name, "status");
+  Doubles want;
+  for (const Doubles& group : groups_of(x, axes)) want.push_back(arg_of(group, lowest));
+  compare(name, out.values(), want, 0);
+}
+
+void test_reduce() {
+  for (const ReduceCase& r : reduce_cases()) {
+    for (DType dtype : r.dtypes) {
+      for (int64_t n = 0; n <= 67; ++n) {
+        Array x(dtype, {n}, n % 4 == 3 ? kGaps : kPacked);
+        check_reduce(r, x, 1);
+      }
+      for (int k = 0; k < 120; ++k) {
+        Scattered x(dtype, random_shape(4000), k % 3 == 0);
+        check_reduce(r, x, static_cast<unsigned>(below(256)));
+      }
+      const Shape large[] = {{100003}, {30011, 3}, {3, 40007}, {900, 130}, {65, 1500}, {7, 30, 600}, {20, 3, 0}, {0, 3}, {2500, 40}};
+      for (const Shape& shape : large) {
+        for (unsigned axes = 0; axes < 1u << shape.size(); ++axes) {
+          Array x(dtype, shape);
+          check_reduce(r, x, axes);
+        }
+      }
+    }
+  }
+  for (DType dtype : {kFloat32, kFloat64, kInt32, kUint8, kBool}) {
+    for (bool lowest : {false, true}) {
+      for (int64_t n = 0; n <= 67; ++n) {
+        Array x(dtype, {n}, n % 4 == 3 ? kGaps : kPacked);
+        check_arg(x, n % 2 == 0 ? 0 : -1, lowest);
+      }
+      for (int k = 0; k < 120; ++k) {
+        Scattered x(dtype, random_shape(4000), k % 3 == 0);
+        check_arg(x, static_cast<int>(below(x.view.ndim + 1)) - 1, lowest);
+      }
+      for (const Shape& shape : {Shape{3000}, Shape{700, 90}, Shape{90, 700}, Shape{3, 0}, Shape{5, 600, 7}})
+        for (int axis = -1; axis < static_cast<int>(shape.size()); ++axis) {
+          Array x(dtype, shape);
+          check_arg(x, axis, lowest);
+        }
+    }
+  }
+}
+
+void test_sum_accuracy() {
+  for (int kind = 0; kind < 3; ++kind) {
+    Array x(kFloat32, {1000000}), out(kFloat32, {1});
+    double want = 0;
+    for (int64_t i = 0; i < 1000000; ++i) {
+      const double v = kind == 0 ? 0.1 : kind == 1 ? (noise() + 1) * 0.5 : 1.0 / static_cast<double>(i + 1);
+      x.set(i, v);
+      want += x.get(i);
+    }
+    run("sum", isa::sum, {&x}, {&out}, {});
+    compare("sum of 1e6", out.values(), {want}, 3e-7);
+    x.view.ndim = 2;  // columns
+    x.view.shape[0] = 62500;
+    x.view.shape[1] = x.view.strides[0] = 16;
+    x.view.strides[1] = 1;
+    Array columns(kFloat32, {1, 16});
+    run("sum", isa::sum, {&x}, {&columns}, {});
+    compare("sum of columns", {plain_sum(columns.values())}, {want}, 3e-7);
+  }
+}
+
+void test_norm() {
+  for (DType dtype : kFloats) {
+    for (int most = 0; most < 2; ++most) {
+      std::vector<Array*> list;
+      long double squares = 0, largest = 0;
+      for (const Shape& shape : {Shape{}, Shape{0}, Shape{7}, Shape{40, 3}, Shape{70001}, Shape{20, 30}}) {
+        list.push_back(new Array(dtype, shape, list.size() == 5 ? kGaps : kPacked));
+        list.back()->fill(random_values(list.back()->view.numel, dtype == kFloat32 ? 1e25 : 1e100, dtype));
+        for (double v : list.back()->values()) {
+          squares += static_cast<long double>(v) * v;
+          largest = fmaxl(largest, fabsl(v));
+        }
+      }
+      Array out(dtype, {});
+      expect(run("foreach_norm", isa::foreach_norm, list, {&out}, {most ? kInf : 2}) == kOk, "foreach_norm", "status");
+      compare("foreach_norm", out.values(), {static_cast<double>(most ? largest : sqrtl(squares))}, most ? 0 : 2 * epsilon_of(dtype));
+      list[2]->set(3, NAN);
+      run("foreach_norm", isa::foreach_norm, list, {&out}, {most ? kInf : 2});
+      expect(isnan(out.get(0)), "foreach_norm", "NaN");
+      for (Array* a : list) delete a;
+    }
+    Array out(dtype, {});
+    expect(run("foreach_norm", isa::foreach_norm, {}, {&out}, {2}) == kOk && out.get(0) == 0, "foreach_norm", "of nothing");
+    expect(run("foreach_norm", isa::foreach_norm, {}, {&out}, {3}) == kBadParameter, "foreach_norm", "p");
+  }
+}
+
+}  // namespace
+
+int main() {
+  return run_tests({test_accuracy, test_unary, test_backward, test_binary, test_where_and_tests, test_copy, test_reduce,
+                    test_sum_accuracy, test_norm});
+}
