@@ -387,19 +387,16 @@ void keep_loaded() {
 #endif
 }
 
-napi_value fail_to_load(napi_env env, const std::string& why) {
-  napi_throw_error(env, nullptr, why.c_str());
-  return nullptr;
-}
-
 napi_value load(napi_env env, napi_value exports) {
   std::string why;
   const Isa* isa = chosen_isa(&why);
-  if (isa == nullptr) return fail_to_load(env, why);
+  if (isa == nullptr) {
+    napi_throw_error(env, nullptr, why.c_str());
+    return nullptr;
+  }
   keep_loaded();
-  Instance* self = Instance::make(env, isa->kernels, deliver);
+  Instance* self = Instance::make(env, exports, isa->kernels, deliver);
   if (self == nullptr) return nullptr;
-  if (!self->add_buffers(exports)) return fail_to_load(env, "this runtime does not allow external buffers");
   std::vector<std::string> ops;
   for (const OpInfo& op : kOps) ops.emplace_back(op.name);
   set(env, exports, "ops", text_list(env, ops));

@@ -2,7 +2,9 @@
 
 #include <node_api.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include <mutex>
 #include <new>
 
 namespace myelin {
@@ -10,26 +12,49 @@ namespace {
 
 constexpr int64_t kObjectBytes = 512;  // what a tracked object is said to hold besides its storage
 
+std::mutex& unused_mutex() {
+  static std::mutex* const mutex = new std::mutex();
+  return *mutex;
+}
+
+Shared*& unused_head() {
+  static Shared* head = nullptr;
+  return head;
+}
+
 }  // namespace
 
 Shared* Shared::make() {
+  {
+    const std::lock_guard<std::mutex> lock(unused_mutex());
+    if (Shared* shared = unused_head()) {
+      unused_head() = shared->next_;
+      shared->users_ = 1;
+      return shared;
+    }
+  }
   Shared* shared = new (std::nothrow) Shared();
   if (shared == nullptr) return nullptr;
   shared->words = static_cast<double*>(calloc(kSegments * kSegmentWords, sizeof(double)));
   shared->dead = static_cast<int32_t*>(calloc(1 + kDeadCapacity, sizeof(int32_t)));
   if (shared->words != nullptr && shared->dead != nullptr) return shared;
-  shared->release();
+  free(shared->words);
+  free(shared->dead);
+  delete shared;
   return nullptr;
 }
 
 void Shared::release() {
   if (users_.fetch_sub(1) != 1) return;
-  free(words);
-  free(dead);
-  delete this;
+  memset(words, 0, kSegments * kSegmentWords * sizeof(double));
+  memset(dead, 0, (1 + kDeadCapacity) * sizeof(int32_t));
+  const std::lock_guard<std::mutex> lock(unused_mutex());
+  next_ = unused_head();
+  unused_head() = this;
 }
 
-Instance* Instance::make(napi_env env, const Kernel* kernels, napi_threadsafe_function_call_js deliver) {
+Instance* Instance::make(napi_env env, napi_value exports, const Kernel* kernels,
+                         napi_threadsafe_function_call_js deliver) {
   const auto fail = [env](const char* why) {
     napi_throw_error(env, nullptr, why);
     return nullptr;
@@ -43,7 +68,6 @@ Instance* Instance::make(napi_env env, const Kernel* kernels, napi_threadsafe_fu
   if (napi_set_instance_data(env, self, remove, nullptr) != napi_ok) return fail("no instance data");
   owner.release();
 
-  // The stream's hook is added after the function that its executor calls, so that it runs before that goes.
   if (napi_create_threadsafe_function(env, nullptr, nullptr, text(env, "myelin"), 0, 1, nullptr, nullptr, self, deliver,
                                       &self->finished) != napi_ok ||
       napi_unref_threadsafe_function(env, self->finished) != napi_ok) {
@@ -53,13 +77,14 @@ Instance* Instance::make(napi_env env, const Kernel* kernels, napi_threadsafe_fu
     napi_call_threadsafe_function(static_cast<Instance*>(context)->finished, nullptr, napi_tsfn_nonblocking);
   };
   self->stream = std::make_unique<Stream>(kernels, self->shared->words, notify, self);
-  napi_add_env_cleanup_hook(env, shut_down, self);
-
   napi_value global = nullptr;
   napi_value constructor = nullptr;
   napi_get_global(env, &global);
   napi_get_named_property(env, global, "ArrayBuffer", &constructor);
   napi_create_reference(env, constructor, 1, &self->array_buffer);
+  if (!self->add_buffers(exports)) return fail("this runtime does not allow external buffers");
+  // Hooks run last come, first served: this one before that of the function which the executor calls.
+  napi_add_env_cleanup_hook(env, shut_down, self);
   return self;
 }
 
@@ -72,42 +97,26 @@ void Instance::shut_down(void* data) {
   Instance* self = static_cast<Instance*>(data);
   Request* next = self->stream->stop();
   while (next != nullptr) {
-    // Its references go with the environment.
     const std::unique_ptr<Awaited> awaited(static_cast<Awaited*>(next->user));
     next = next->next;
+    napi_delete_reference(self->env, awaited->callback);
+    if (awaited->buffer != nullptr) napi_delete_reference(self->env, awaited->buffer);
   }
   self->stream.reset();
   self->tracked_.each([self](Tracked& entry) {
     if (entry.reference != nullptr) napi_delete_reference(self->env, entry.reference);
   });
-  // Whoever detached a buffer may have given it to another thread: then its memory is never freed.
-  if (self->buffers_detached()) self->shared->acquire();
-}
-
-bool Instance::buffers_detached() const {
-  napi_handle_scope scope = nullptr;
-  if (napi_open_handle_scope(env, &scope) != napi_ok) return true;
-  bool any = false;
-  for (napi_ref reference : buffers_) {
-    napi_value buffer = nullptr;
-    bool detached = false;
-    if (reference != nullptr) napi_get_reference_value(env, reference, &buffer);
-    if (buffer != nullptr) napi_is_detached_arraybuffer(env, buffer, &detached);
-    any |= detached;
-  }
-  napi_close_handle_scope(env, scope);
-  return any;
+  napi_delete_reference(self->env, self->array_buffer);
 }
 
 // A typed array over native memory of `shared`.
-napi_value Instance::expose(void* data, napi_typedarray_type type, size_t length, napi_ref* reference) {
+napi_value Instance::expose(void* data, napi_typedarray_type type, size_t length) {
   napi_value buffer = nullptr;
   napi_value array = nullptr;
   const size_t bytes = length * (type == napi_float64_array ? sizeof(double) : sizeof(int32_t));
   const auto done = [](node_api_basic_env, void*, void* hint) { static_cast<Shared*>(hint)->release(); };
   if (napi_create_external_arraybuffer(env, data, bytes, done, shared, &buffer) != napi_ok) return nullptr;
   shared->acquire();
-  napi_create_reference(env, buffer, 1, reference);
   return napi_create_typedarray(env, type, length, buffer, 0, &array) == napi_ok ? array : nullptr;
 }
 
@@ -115,11 +124,11 @@ bool Instance::add_buffers(napi_value exports) {
   napi_value segments = nullptr;
   napi_create_array_with_length(env, kSegments, &segments);
   for (uint32_t i = 0; i < kSegments; ++i) {
-    napi_value segment = expose(shared->words + i * kSegmentWords, napi_float64_array, kSegmentWords, &buffers_[i]);
+    napi_value segment = expose(shared->words + i * kSegmentWords, napi_float64_array, kSegmentWords);
     if (segment == nullptr) return false;
     napi_set_element(env, segments, i, segment);
   }
-  napi_value dead = expose(shared->dead, napi_int32_array, 1 + kDeadCapacity, &buffers_[kSegments]);
+  napi_value dead = expose(shared->dead, napi_int32_array, 1 + kDeadCapacity);
   if (dead == nullptr) return false;
   set(env, exports, "segments", segments);
   set(env, exports, "dead", dead);

@@ -15,7 +15,8 @@ namespace myelin {
 
 inline constexpr int32_t kDeadCapacity = 4096;
 
-// Memory that JavaScript sees. Lives until the environment and its buffers are done with it.
+// Memory that JavaScript sees. It belongs to the environment and its buffers, then to the next environment: it is never freed,
+// because a buffer may have been transferred to a thread that lives longer.
 class Shared {
  public:
   // Null when there is no memory.
@@ -28,6 +29,7 @@ class Shared {
 
  private:
   std::atomic<int> users_{1};
+  Shared* next_ = nullptr;  // of those that nobody uses
 };
 
 // An object that is watched. Its reference cannot be deleted while it dies, so that waits for the ticket's next use.
@@ -44,13 +46,12 @@ struct Awaited {
 };
 
 struct Instance {
-  // Null, with an exception pending, when it cannot be made. Goes with the environment. `deliver` is called on JavaScript's
-  // thread when the stream has answers.
-  static Instance* make(napi_env env, const Kernel* kernels, napi_threadsafe_function_call_js deliver);
+  // Sets exports' segments and dead. Null, with an exception pending, when it cannot be made. Goes with the environment.
+  // `deliver` is called on JavaScript's thread when the stream has answers.
+  static Instance* make(napi_env env, napi_value exports, const Kernel* kernels,
+                        napi_threadsafe_function_call_js deliver);
   ~Instance();
 
-  // Sets segments and dead.
-  bool add_buffers(napi_value exports);
   // Tells V8 of the native memory that its objects keep alive: what makes it collect them.
   void report_memory();
 
@@ -74,13 +75,12 @@ struct Instance {
   static void died(node_api_basic_env env, void* data, void* hint);
   static void shut_down(void* self);
   bool put_dead(int32_t ticket);
-  bool buffers_detached() const;
-  napi_value expose(void* data, napi_typedarray_type type, size_t length, napi_ref* reference);
+  bool add_buffers(napi_value exports);
+  napi_value expose(void* data, napi_typedarray_type type, size_t length);
 
-  napi_ref buffers_[kSegments + 1] = {};  // over `shared`
-  PagedTable<Tracked> tracked_;           // by ticket
-  int64_t alive_ = 0;                     // of those
-  int64_t reported_ = 0;                  // bytes that V8 believes in
+  PagedTable<Tracked> tracked_;  // by ticket
+  int64_t alive_ = 0;            // of those
+  int64_t reported_ = 0;         // bytes that V8 believes in
   std::vector<int32_t> overflow_;
 };
 

@@ -42,9 +42,11 @@ function bar(stream: NodeJS.WriteStream): Callback {
   };
   let view: SingleBar | undefined;
   let test = '';
+  let epochs: number | undefined;
+  const place = (epoch: number): string => `epoch ${epoch}${epochs === undefined ? '' : `/${epochs}`}`;
   const payload = (p: Progress): Record<string, string> => ({
-    where: `epoch ${p.epoch}${p.epochs === undefined ? '' : `/${p.epochs}`}`,
-    loss: formatFigure(p.loss),
+    where: place(p.epoch),
+    loss: Number.isNaN(p.loss) ? '…' : formatFigure(p.loss),
     test,
     rate: `${formatCount(p.samplesPerSecond)} rows/s`,
     left: p.secondsLeft === undefined ? '…' : `${formatDuration(p.secondsLeft)} left`,
@@ -54,6 +56,7 @@ function bar(stream: NodeJS.WriteStream): Callback {
     async onStart(p) {
       const { default: cliProgress } = await import('cli-progress');
       view = new cliProgress.SingleBar(options);
+      epochs = p.epochs;
       last = payload(p);
       view.start(p.steps ?? 0, p.step, last);
     },
@@ -64,7 +67,14 @@ function bar(stream: NodeJS.WriteStream): Callback {
     onEpochEnd(record) {
       const figure = testFigure(record);
       test = figure === undefined ? '' : ` · ${figure}`;
-      view?.update(record.step, { ...last, test, loss: formatFigure(record.train_loss ?? NaN) });
+      last = {
+        ...last,
+        where: place(record.epoch),
+        loss: formatFigure(record.train_loss ?? NaN),
+        test,
+        rate: `${formatCount(record.samples_per_s)} rows/s`,
+      };
+      view?.update(record.step, last);
     },
     onEnd(result) {
       view?.update(result.step, { ...last, test, left: `${formatDuration(result.seconds)} in all` });

@@ -224,6 +224,7 @@ export class Trainer {
     const pace = new Pace(this.#seconds, this.#step, totalSteps);
     let status = 'completed' as FitStatus;
     let saved = performance.now();
+    let shown = saved;
     /** Whether the file holds the present moment, or a better one to go on from. */
     let current = false;
     const checkFinite = (): void => {
@@ -260,7 +261,6 @@ export class Trainer {
         this.model.train();
         pace.startEpoch();
         const breather = new Breather();
-        let shown = performance.now();
         const visit = async (batch: Batch): Promise<boolean> => {
           const turn = this.#trainStep(batch);
           pace.addRows(rowsOf(batch[0]));

@@ -30,6 +30,10 @@ inline bool same_shape(const View& a, const View& b) {
 // Same shape and dtype.
 inline bool alike(const View& a, const View& b) { return a.dtype == b.dtype && same_shape(a, b); }
 
+// √x in the type of x (the C library's sqrt takes a float to double), in a form that loops are vectorised with.
+inline float root(float x) { return __builtin_sqrtf(x); }
+inline double root(double x) { return __builtin_sqrt(x); }
+
 // run(offset, stride, count) for the runs along the last dimension that make up elements [begin, begin + count).
 template <class F>
 inline void for_runs(const View& v, int64_t begin, int64_t count, const F& run) {

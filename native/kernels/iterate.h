@@ -264,13 +264,17 @@ class Engine {
   }
 
   void run_rows(int64_t begin, int64_t end) const {
+    alignas(64) char buffer[kBlock * 8];
+    const bool streams = streams_ && nest_.shape[nest_.ndim - 1] * nest_.size[0] % 64 == 0;
     Cursor at(nest_, begin);
     while (begin < end) {
-      const int64_t left = at.row_left(nest_);
-      const int64_t n = left < end - begin ? left : end - begin;
+      const int64_t left = at.row_left(nest_), most = streams && left > kBlock ? kBlock : left;
+      const int64_t n = most < end - begin ? most : end - begin;
       const char* in[kMaxOperands];
       for (int k = 1; k < nest_.operands; k++) in[k - 1] = nest_.data[k] + at.offset[k];
-      op_.row(op_.functor, n, nest_.data[0] + at.offset[0], in, row_scalars_);
+      char* out = nest_.data[0] + at.offset[0];
+      op_.row(op_.functor, n, streams ? buffer : out, in, row_scalars_);
+      if (streams) stream_bytes(out, buffer, n * nest_.size[0]);
       at.advance(nest_, n);
       begin += n;
     }
@@ -281,7 +285,9 @@ class Engine {
     alignas(64) char buffer[kMaxOperands][kBlock * 8];
     const bool buffered_out = !nest_.linear[0];
     const int inner = nest_.ndim - 1;
-    const int64_t period = inner > 0 && nest_.shape[inner] < kBlock ? nest_.shape[inner] : 0;
+    int64_t period = inner > 0 ? nest_.shape[inner] : 0;
+    while (streams_ && period % 64 != 0) period *= 2;  // blocks stay aligned
+    if (period > kBlock) period = 0;
     const int64_t block = period > 0 ? kBlock - kBlock % period : kBlock;
     Cursor at(nest_, begin);
     // What is the same in every block, because it repeats with the innermost rows, is brought once.
@@ -392,7 +398,13 @@ class Engine {
                     columns, size);
       }
       op_.row(op_.functor, rows * columns, buffer[0], in, scalars_);
-      const int64_t size = nest_.size[0];
+      const int64_t size = nest_.size[0], bytes = columns * size;
+      const uintptr_t place_of = reinterpret_cast<uintptr_t>(base[0]);
+      if (streams_ && (place_of | static_cast<uint64_t>(bytes | nest_.stride[0][tile_dim_])) % 64 == 0) {
+        for (int64_t i = 0; i < rows; i++)
+          stream_bytes(base[0] + i * nest_.stride[0][tile_dim_], buffer[0] + i * bytes, bytes);
+        continue;
+      }
       move_tile(base[0], nest_.stride[0][tile_dim_], nest_.stride[0][inner], buffer[0], columns * size, size, rows,
                 columns, size);
     }

@@ -89,9 +89,6 @@ Status step_lists(const Call& c, const Setup& setup) {
   return kOk;
 }
 
-inline float root(float x) { return __builtin_sqrtf(x); }
-inline double root(double x) { return __builtin_sqrt(x); }
-
 // torch.lerp: start + weight (end - start), from the nearer end.
 template <class T>
 inline T lerp(T start, T end, T weight, T rest, bool near) {

@@ -143,9 +143,6 @@ inline double log_unit(double u) {
   return e * 0.693147180559945309417 + 2.0 * (s + s * z * p);
 }
 
-inline float root(float x) { return __builtin_sqrtf(x); }
-inline double root(double x) { return __builtin_sqrt(x); }
-
 // sin x and cos x for |x| ≤ π/4, Taylor.
 inline float sin_eighth(float x) {
   const float z = x * x;

@@ -583,6 +583,28 @@ void test_copy() {
   bool right = isa::neg(c) == kOk;
   for (int64_t i = 0; i < aligned[0].numel; ++i) right = right && to[i] == -from[i];
   expect(right, "neg", "large");
+  // Rows that repeat, short and long, and columns.
+  const int64_t widths[] = {7, 1024, 600, 2051};
+  for (int64_t width : widths) {
+    const bool columns = width == 600 || width == 2051;
+    View both[2] = {aligned[0], x.view}, sum = aligned[1];
+    const int64_t height = (20 << 20) / 4 / width;
+    for (View* v : {&both[0], &both[1], &sum}) {
+      v->ndim = 2;
+      v->shape[0] = height;
+      v->shape[1] = width;
+      v->numel = height * width;
+      v->strides[0] = v != &both[1] ? width : columns ? 1 : 0;
+      v->strides[1] = v == &both[1] && columns ? height : 1;
+      v->contiguous = v != &both[1];
+    }
+    const Call add{both, &sum, nullptr, &pool.pool, 2, 1, 0};
+    right = isa::add(add) == kOk;
+    const float* other = static_cast<const float*>(x.view.data);
+    for (int64_t i = 0; i < sum.numel; ++i)
+      right = right && to[i] == from[i] + other[columns ? i % width * height + i / width : i % width];
+    expect(right, "add", "large, broadcast or transposed");
+  }
 }
 
 // --- reductions
