@@ -1,15 +1,14 @@
-// The Node-API face: argument checks, and what has to happen on JavaScript's thread. See lib/native/stream.ts for the types.
+// The Node-API face: argument checks, and what has to happen on JavaScript's thread. lib/native/stream.ts has the types.
 //
-// ops, segmentWords, segments, dead     the op names in order; 8 buffers of command words; [count, …tickets of dead objects]
-// submit(segment, words, wake)          queues a segment; answers with one that is free to fill
-// item(id, dtype, offset, callback?)    one element after everything submitted
-// read(id, byteOffset, byteLength, callback?)  a copy of bytes, likewise
-// sync(callback?)                       true, likewise
-//   These three answer at once when the executor has nothing to do, or when there is no callback, which blocks. Otherwise
-//   they answer undefined and call callback(error | null, value) later. Errors are values: {status, op, message}.
-// upload(id, view)                      copies bytes into a new storage, to be bound by the command [-2, id]
-// track(object, ticket), untrack(ticket)  puts the ticket into `dead` once the object has been collected
-// queued()                              how many segments wait or run
+// ops, segmentWords, segments, dead  the op names in order; 8 buffers of command words; [count, …tickets of the dead]
+// submit(segment, words, wake)       queues a segment; answers with one that is free to fill
+// item(id, dtype, offset, callback?), read(id, byteOffset, byteLength, callback?), sync(callback?)
+//   One element, a copy of bytes, or true, after everything submitted. At once when the executor has nothing to do, or
+//   when there is no callback, which blocks. Otherwise they answer undefined and call callback(error | null, value)
+//   later. Errors are values: {status, op, message}.
+// upload(id, view)                   copies bytes into a new storage, to be bound by the command [-2, id]
+// track(object, ticket)              puts the ticket into `dead` once the object has been collected
+// untrack(ticket)                    forgets that
 // setNumThreads getNumThreads memory setMemoryLimit resetPeak emptyCache info
 #include "values.h"
 

@@ -23,8 +23,8 @@ class Allocator {
   // The process's one allocator. Never destroyed: threads may hold blocks while the process exits.
   static Allocator& get();
 
-  // Contents are undefined; 0 bytes give a block too. Null when the limit or the system says no, after the cache has been
-  // given up.
+  // Contents are undefined; 0 bytes give a block too. Null when the limit or the system says no, after the cache has
+  // been given up.
   void* allocate(size_t bytes);
   // `bytes` as given to allocate().
   void release(void* block, size_t bytes);

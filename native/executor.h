@@ -26,25 +26,25 @@ struct Request {
   Request* next = nullptr;
 };
 
-// A queue of segments, run by the executor thread or, while that has nothing to do, by the thread that submits: the owner.
-// All functions are the owner's. The executor touches the queue and the interpreter only between the owner's handing over
-// and its own saying that it is idle.
+// A queue of segments, run by the executor thread or, while that has nothing to do, by the thread that submits: the
+// owner. All functions are the owner's. The executor touches the queue and the interpreter only between the owner's
+// handing over and its own saying that it is idle.
 class Stream {
  public:
-  // `words` is kSegments segments of kSegmentWords. `finished` is called on the executor thread when take_finished() has
-  // something to give after it had nothing.
+  // `words` is kSegments segments of kSegmentWords. `finished` is called on the executor thread when take_finished()
+  // has something to give after it had nothing.
   Stream(const Kernel* kernels, const double* words, void (*finished)(void*), void* context);
   // Stops after the command that runs now; what has not run is dropped.
   ~Stream();
 
   // False while that segment is in flight.
   bool is_free(int segment) const;
-  // Queues words [0, words) of a segment that is free. Without `wake` they may stay queued until something is read. Returns
-  // a segment that is free to fill; waits for one if need be.
+  // Queues words [0, words) of a segment that is free. Without `wake` they may stay queued until something is read.
+  // Returns a segment that is free to fill; waits for one if need be.
   int submit(int segment, int words, bool wake);
 
-  // Makes the interpreter the owner's, with all that was submitted done. False, if not to wait, while the executor works.
-  // It stays so until the next submit(), enqueue() or enter().
+  // Makes the interpreter the owner's, with all that was submitted done. False, if not to wait, while the executor
+  // works. It stays so until the next submit(), enqueue() or enter().
   bool enter(bool wait);
   Interpreter& interpreter() { return interpreter_; }
 

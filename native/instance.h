@@ -1,5 +1,5 @@
-// What one environment (the main thread, or a worker) owns: its stream, the memory that JavaScript sees, the objects that it
-// watches.
+// What one environment (the main thread, or a worker) owns: its stream, the memory that JavaScript sees, the objects
+// that it watches.
 #pragma once
 #include "values.h"
 
@@ -15,8 +15,8 @@ namespace myelin {
 
 inline constexpr int32_t kDeadCapacity = 4096;
 
-// Memory that JavaScript sees. It belongs to the environment and its buffers, then to the next environment: it is never freed,
-// because a buffer may have been transferred to a thread that lives longer.
+// Memory that JavaScript sees. It belongs to the environment and its buffers, then to the next environment: it is never
+// freed, because a buffer may have been transferred to a thread that lives longer.
 class Shared {
  public:
   // Null when there is no memory.
@@ -46,8 +46,8 @@ struct Awaited {
 };
 
 struct Instance {
-  // Sets exports' segments and dead. Null, with an exception pending, when it cannot be made. Goes with the environment.
-  // `deliver` is called on JavaScript's thread when the stream has answers.
+  // Sets exports' segments and dead. Null, with an exception pending, when it cannot be made. Goes with the
+  // environment. `deliver` is called on JavaScript's thread when the stream has answers.
   static Instance* make(napi_env env, napi_value exports, const Kernel* kernels,
                         napi_threadsafe_function_call_js deliver);
   ~Instance();

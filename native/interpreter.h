@@ -19,9 +19,9 @@ inline constexpr int kSegmentWords = 8192;
 
 // Runs commands on a table of slots. One thread at a time, except where said.
 //
-// A command is [opcode, nin, nout, nparams, …operands, …params], or [-1, id]: free, or [-2, id]: bind the oldest upload of
-// that id. A command that fails poisons the outputs that it would have made; what it would have updated in place keeps its
-// contents, and its error is kept for take_error(), as is that of words that are no command.
+// A command is [opcode, nin, nout, nparams, …operands, …params], or [-1, id]: free, or [-2, id]: bind the oldest upload
+// of that id. A command that fails poisons the outputs that it would have made; what it would have updated in place
+// keeps its contents, and its error is kept for take_error(), as is that of words that are no command.
 class Interpreter {
  public:
   explicit Interpreter(const Kernel* kernels);
@@ -39,8 +39,8 @@ class Interpreter {
   // The address of bytes [offset, offset + length) of that storage.
   ErrorRef read_bytes(int64_t id, int64_t offset, int64_t length, const void** data);
 
-  // Any thread: hands over a block of the allocator, to be bound by [-2, id]. Throws std::bad_alloc, then the block is the
-  // caller's still.
+  // Any thread: hands over a block of the allocator, to be bound by [-2, id]. Throws std::bad_alloc, then the block is
+  // the caller's still.
   void add_upload(int64_t id, void* data, size_t bytes);
 
   // Any thread.

@@ -48,8 +48,8 @@ struct Slot {
   bool empty() const { return data == nullptr && error == nullptr; }
 };
 
-// Entries by id. Ids are dense but any id up to kMaxId is safe: a directory of pages that are made at first use and stay
-// where they are.
+// Entries by id. Ids are dense but any id up to kMaxId is safe: a directory of pages that are made at first use and
+// stay where they are.
 template <class T>
 class PagedTable {
  public:
@@ -87,8 +87,8 @@ class PagedTable {
 
 using SlotTable = PagedTable<Slot>;
 
-// Words of a segment, from a position on. Each word is read once, in one access: whatever JavaScript writes meanwhile, a
-// value that was checked is the value that is used.
+// Words of a segment, from a position on. Each word is read once, in one access: whatever JavaScript writes meanwhile,
+// a value that was checked is the value that is used.
 class WordReader {
  public:
   WordReader(const double* words, int count) : words_(words), count_(count) {}
@@ -139,8 +139,8 @@ struct Operand {
 //   tensor            [id, dtype | ndim << 4 | contiguous << 8, offset, …shape, …strides if not contiguous]
 //   immediate scalar  [-1, dtype, value]
 //   absent            [-2]
-// False: not an operand, and where the next one starts is unknown. A fault inside a readable operand (sizes or strides that
-// overflow, a value that does not fit) is left in operand->fault. A scalar's view points into the operand.
+// False: not an operand, and where the next one starts is unknown. A fault inside a readable operand (sizes or strides
+// that overflow, a value that does not fit) is left in operand->fault. A scalar's view points into the operand.
 bool parse_operand(WordReader& reader, Operand* operand, View* view);
 
 // Points the view into the storage; false when it reaches outside.

@@ -53,8 +53,8 @@ void spin_briefly(int64_t nanoseconds, bool (*done)(void*), void* argument);
 
 using ChunkFunction = void (*)(void* ctx, int64_t begin, int64_t end, int worker);
 
-// Runs one job at a time: the thread that calls run() is worker 0, and the helpers that are awake in time join it. A helper
-// that comes too late is not waited for. While the pool is busy with another stream's job, run() works alone.
+// Runs one job at a time: the thread that calls run() is worker 0, and the helpers that are awake in time join it. A
+// helper that comes too late is not waited for. While the pool is busy with another stream's job, run() works alone.
 class ThreadPool {
  public:
   static constexpr int kMaxThreads = 256;
@@ -89,8 +89,8 @@ class ThreadPool {
   int helpers_ = 0;  // started; touched by the owner of busy_ only
   bool failed_ = false;
   Job job_;
-  // One word says all about the job: how many helpers are in it (bits 0–15), whether more may come in (bit 16), how many
-  // workers it takes (bits 20–35) and its number (bits 36–63).
+  // One word says all about the job: how many helpers are in it (bits 0–15), whether more may come in (bit 16), how
+  // many workers it takes (bits 20–35) and its number (bits 36–63).
   alignas(64) std::atomic<uint64_t> state_{0};
   alignas(64) std::atomic<int64_t> next_{0};  // the chunk to be taken next
   alignas(64) Parker parkers_[kMaxThreads];   // [0]: the thread that runs the job

@@ -1,7 +1,7 @@
 // JavaScript values: making them, and checking what a function was called with.
 #pragma once
-// The experimental version of Node-API (its headers may be without that name): only its modules get finalizers that run inside
-// a collection, and not when the loop turns next.
+// The experimental version of Node-API (its headers may be without that name): only its modules get finalizers that run
+// inside a collection, and not when the loop turns next.
 #undef NAPI_VERSION
 #define NAPI_VERSION 2147483647
 #define NAPI_EXPERIMENTAL

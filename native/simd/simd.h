@@ -118,17 +118,36 @@ MYELIN_INLINE void prefetch(const T* p) {
   __builtin_prefetch(p, 0, 3);
 }
 
+// The registers that arithmetic is done in: unsigned for integers, so that they wrap.
+template <class T>
+struct Modular {
+  typedef T Raw __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct Modular<int32_t> {
+  typedef uint32_t Raw __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct Modular<int64_t> {
+  typedef uint64_t Raw __attribute__((vector_size(kVectorBytes)));
+};
+template <class T>
+using Wrapping = typename Modular<T>::Raw;
+
 template <class T>
 MYELIN_INLINE Vec<T> operator+(Vec<T> a, Vec<T> b) {
-  return {a.v + b.v};
+  using W = Wrapping<T>;
+  return {(typename Vec<T>::Raw)((W)a.v + (W)b.v)};
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator-(Vec<T> a, Vec<T> b) {
-  return {a.v - b.v};
+  using W = Wrapping<T>;
+  return {(typename Vec<T>::Raw)((W)a.v - (W)b.v)};
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator*(Vec<T> a, Vec<T> b) {
-  return {a.v * b.v};
+  using W = Wrapping<T>;
+  return {(typename Vec<T>::Raw)((W)a.v * (W)b.v)};
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) {
@@ -136,7 +155,7 @@ MYELIN_INLINE Vec<T> operator/(Vec<T> a, Vec<T> b) {
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator-(Vec<T> a) {
-  return {-a.v};
+  return {(typename Vec<T>::Raw)(-(Wrapping<T>)a.v)};
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator&(Vec<T> a, Vec<T> b) {
@@ -156,7 +175,7 @@ MYELIN_INLINE Vec<T> operator~(Vec<T> a) {
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator<<(Vec<T> a, int count) {
-  return {a.v << count};
+  return {(typename Vec<T>::Raw)((Wrapping<T>)a.v << count)};
 }
 template <class T>
 MYELIN_INLINE Vec<T> operator>>(Vec<T> a, int count) {

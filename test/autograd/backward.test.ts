@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import * as m from '../../lib/index.js';
 import { AnomalyError, AutogradError, DisposedError, ShapeError, ValueError } from '../../lib/index.js';
 
@@ -161,11 +161,8 @@ describe('detectAnomaly', () => {
 });
 
 describe('memory', () => {
-  beforeEach(async () => {
-    globalThis.gc?.();
-    await m.synchronize();
-  });
-  afterEach(() => globalThis.gc?.());
+  // What earlier tests dropped must be gone before handles are counted.
+  beforeEach(settle);
 
   it('scope frees what it does not return', async () => {
     const before = await live();
