@@ -2,42 +2,51 @@
 // --neon crosses to aarch64 and runs under qemu; NAME runs only programs whose names contain it. The last line is the total.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canRun, filesBelow, jobs, root, runQuietly, StageError } from './project.mjs';
+import { buildDirectory, buildNative, isCurrent } from './build-native.mjs';
+import { StageError, canRun, exclusively, filesBelow, jobs, root, runQuietly } from './project.mjs';
 import { runMain } from './stage.mjs';
 
-/** @typedef {{ directory: string, configuration: string, options: string[], launcher: string[] }} Target */
+/** @typedef {import('./build-native.mjs').Configuration} Configuration */
 
+/** Where each kind is built, and what programs are started with. The addon's own build directories hold the kernels already. */
+/** @type {Record<'host' | 'sanitize' | 'thread' | 'neon', { configuration?: Configuration, launcher: string[] }>} */
 const targets = {
-  host: { directory: 'Tests', configuration: 'Release', options: [], launcher: [] },
-  sanitize: { directory: 'TestsSanitize', configuration: 'Sanitize', options: [], launcher: [] },
-  thread: { directory: 'TestsThread', configuration: 'Thread', options: [], launcher: ['setarch', '-R'] },
-  neon: {
-    directory: 'TestsNeon',
-    configuration: 'Release',
-    options: [
-      '-DCMAKE_SYSTEM_NAME=Linux',
-      '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
-      '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
-      '-DCMAKE_EXE_LINKER_FLAGS=-static',
-    ],
-    launcher: ['qemu-aarch64'],
-  },
+  host: { configuration: 'release', launcher: [] },
+  sanitize: { configuration: 'sanitize', launcher: [] },
+  thread: { configuration: 'thread', launcher: ['setarch', '-R'] },
+  neon: { launcher: ['qemu-aarch64'] },
 };
 
-/** Builds all programs of a target; the directory that holds them. @param {Target} target */
-async function build({ directory, configuration, options }) {
-  const out = join(root, 'build', directory);
-  const generator = (await canRun('ninja')) ? ['-G', 'Ninja'] : [];
-  const configure = ['-S', root, '-B', out, `-DCMAKE_BUILD_TYPE=${configuration}`, '-DMYELIN_TESTS=ON', ...options];
-  await runQuietly(`configure-${directory}`, 'cmake', [
-    ...(existsSync(join(out, 'CMakeCache.txt')) ? [] : generator),
-    ...configure,
-  ]);
-  const make = ['--build', out, '--target', 'native_tests', '--parallel', String(jobs())];
-  await runQuietly(`build-${directory}`, 'cmake', make);
-  return join(out, 'test', 'native');
+/** Makes a build directory ready for the test programs. @param {keyof typeof targets} kind */
+async function prepare(kind) {
+  const { configuration } = targets[kind];
+  const directory = configuration === undefined ? join(root, 'build', 'Neon') : buildDirectory(configuration);
+  if (configuration === undefined) await configureNeon(directory);
+  else if (!isCurrent(configuration)) await exclusively(() => buildNative(configuration));
+  return directory;
+}
+
+/** Builds programs; the directory that holds them. @param {string} directory @param {readonly string[]} programs */
+async function build(directory, programs) {
+  const args = ['--build', directory, '--parallel', String(jobs()), '--target', ...programs];
+  await runQuietly('native-tests', 'cmake', args);
+  return join(directory, 'test', 'native');
+}
+
+/** @param {string} directory */
+async function configureNeon(directory) {
+  const options = {
+    CMAKE_BUILD_TYPE: 'Release',
+    CMAKE_SYSTEM_NAME: 'Linux',
+    CMAKE_SYSTEM_PROCESSOR: 'aarch64',
+    CMAKE_CXX_COMPILER: 'aarch64-linux-gnu-g++',
+    CMAKE_EXE_LINKER_FLAGS: '-static',
+  };
+  const generator = !existsSync(join(directory, 'CMakeCache.txt')) && (await canRun('ninja')) ? ['-G', 'Ninja'] : [];
+  const definitions = Object.entries(options).map(([name, value]) => `-D${name}=${value}`);
+  await runQuietly('configure-neon', 'cmake', [...generator, '-S', root, '-B', directory, ...definitions]);
 }
 
 /** Runs one program and counts. @param {string} path @param {readonly string[]} launcher */
@@ -63,7 +72,8 @@ async function main() {
   if (!Object.hasOwn(targets, flag)) {
     throw new StageError(`native tests: expected --neon, --sanitize or --thread, got --${flag}`);
   }
-  const target = targets[/** @type {keyof typeof targets} */ (flag)];
+  const kind = /** @type {keyof typeof targets} */ (flag);
+  const { launcher } = targets[kind];
   const filters = args.filter((arg) => !arg.startsWith('--'));
 
   if (flag === 'neon') {
@@ -76,27 +86,28 @@ async function main() {
     }
   }
 
-  const directory = await build(target);
-  const [launch, ...launchArgs] = [...target.launcher, join(directory, 'probe')];
-  const supported = spawnSync(launch ?? '', launchArgs, { encoding: 'utf8' }).stdout.split('\n');
-  const isas = /^(x64|ia32)$/.test(process.arch) && flag !== 'neon' ? ['baseline', 'avx2', 'avx512'] : ['neon'];
-  if (flag === 'thread') isas.length = 1;
+  const isas = process.arch === 'x64' && kind !== 'neon' ? ['baseline', 'avx2', 'avx512'] : ['neon'];
+  if (kind === 'thread') isas.length = 1;
+  const all = filesBelow('test/native', (name) => name.endsWith('_test.cc')).flatMap((source) => {
+    const name = basename(source, '.cc');
+    return (name.endsWith('_core_test') ? ['core'] : isas).map((isa) => `${name}.${isa}`);
+  });
+  const wanted = all.filter((program) => filters.length === 0 || filters.some((filter) => program.includes(filter)));
+
+  const tree = await prepare(kind);
+  const [probe, ...probeArgs] = [...launcher, join(await build(tree, ['probe']), 'probe')];
+  const supported = spawnSync(probe ?? '', probeArgs, { encoding: 'utf8' }).stdout.split('\n');
+  const programs = wanted.filter((program) => supported.includes(extname(program).slice(1)));
+  for (const program of wanted) if (!programs.includes(program)) console.log(`${program}: SKIPPED on this processor`);
+
   const total = { passed: 0, failed: 0 };
-  for (const source of filesBelow('test/native', (name) => name.endsWith('_test.cc'))) {
-    const name = source.replace(/^.*[\\/]/, '').replace(/\.cc$/, '');
-    for (const isa of name.endsWith('_core_test') ? ['core'] : isas) {
-      const program = `${name}.${isa}`;
-      if (filters.length > 0 && !filters.some((filter) => program.includes(filter))) continue;
-      if (!supported.includes(isa)) {
-        console.log(`${program}: SKIPPED, this machine has no ${isa}`);
-        continue;
-      }
-      const { passed, failed, output, reason } = runProgram(join(directory, program), target.launcher);
-      if (output !== '') console.log(output);
-      console.log(`${program}: ${passed} passed, ${failed} failed${reason}`);
-      total.passed += passed;
-      total.failed += failed;
-    }
+  const directory = programs.length > 0 ? await build(tree, programs) : '';
+  for (const program of programs) {
+    const { passed, failed, output, reason } = runProgram(join(directory, program), launcher);
+    if (output !== '') console.log(output);
+    console.log(`${program}: ${passed} passed, ${failed} failed${reason}`);
+    total.passed += passed;
+    total.failed += failed;
   }
   console.log(`${total.passed} passed, ${total.failed} failed`);
   if (total.failed > 0) process.exitCode = 1;

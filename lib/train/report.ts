@@ -39,7 +39,7 @@ export async function renderReport(records: readonly EpochRecord[], options: Rep
 }
 
 /** The Vega-Lite specification behind {@link renderReport}: one panel a quantity, side by side. */
-export function reportSpec(records: readonly EpochRecord[], { title, subtitle }: ReportOptions): TopLevelSpec {
+function reportSpec(records: readonly EpochRecord[], { title, subtitle }: ReportOptions): TopLevelSpec {
   const panels = quantitiesOf(records).map((quantity) => panel(records, quantity));
   return {
     background: '#ffffff',

@@ -97,16 +97,20 @@ void where_row(const void*, int64_t n, char* out, const char* const* in, uint32_
 }  // namespace
 
 Status add(const Call& c) {
-  return binary_number<uint32_t>(c, [](auto a, auto b) { return a + b; }, [](auto a, auto b) { return a + b; });
+  return binary_number<uint32_t>(
+      c, [](auto a, auto b) { return a + b; }, [](auto a, auto b) { return a + b; });
 }
 Status sub(const Call& c) {
-  return binary_number<uint32_t>(c, [](auto a, auto b) { return a - b; }, [](auto a, auto b) { return a - b; });
+  return binary_number<uint32_t>(
+      c, [](auto a, auto b) { return a - b; }, [](auto a, auto b) { return a - b; });
 }
 Status mul(const Call& c) {
-  return binary_number<uint32_t>(c, [](auto a, auto b) { return a * b; }, [](auto a, auto b) { return a * b; });
+  return binary_number<uint32_t>(
+      c, [](auto a, auto b) { return a * b; }, [](auto a, auto b) { return a * b; });
 }
 Status div(const Call& c) {
-  return binary_float(c, [](auto a, auto b) { return a / b; }, kDivide);
+  return binary_float(
+      c, [](auto a, auto b) { return a / b; }, kDivide);
 }
 Status maximum(const Call& c) {
   return binary_number<int32_t>(
@@ -119,9 +123,14 @@ Status minimum(const Call& c) {
 // Exponents 2 and -1 for all elements need no logarithm.
 Status pow(const Call& c) {
   const double exponent = c.nin == 2 ? constant_value(c.in[1]) : NAN;
-  if (exponent == 2) return binary_float(c, [](auto a, auto) { return a * a; }, kPlain);
-  if (exponent == -1) return binary_float(c, [](auto a, auto b) { return b * b / a; }, kDivide);
-  return binary_float(c, [](auto a, auto b) { return pow(a, b); }, kPower);
+  if (exponent == 2)
+    return binary_float(
+        c, [](auto a, auto) { return a * a; }, kPlain);
+  if (exponent == -1)
+    return binary_float(
+        c, [](auto a, auto b) { return b * b / a; }, kDivide);
+  return binary_float(
+      c, [](auto a, auto b) { return pow(a, b); }, kPower);
 }
 
 Status eq(const Call& c) {

@@ -36,7 +36,9 @@ int32_t saturate(F x, F low, F high, int32_t highest) {
   return x != x ? 0 : x >= high ? highest : whole;
 }
 struct ToInt32 {
-  int32_t operator()(float x) const { return saturate(x, -2147483648.0f, 2147483520.0f, x > 2147483520.0f ? INT32_MAX : 2147483520); }
+  int32_t operator()(float x) const {
+    return saturate(x, -2147483648.0f, 2147483520.0f, x > 2147483520.0f ? INT32_MAX : 2147483520);
+  }
   int32_t operator()(double x) const { return saturate(x, -2147483648.0, 2147483647.0, INT32_MAX); }
   int32_t operator()(int32_t x) const { return x; }
   int32_t operator()(uint8_t x) const { return x; }
@@ -67,8 +69,10 @@ RowFn convert_from(DType from) {
 
 template <int Size>
 void move_row(const void*, int64_t n, char* out, const char* const* in, uint32_t scalars) {
-  if (scalars != 0) move_elements(out, Size, in[0], 0, n, Size);
-  else if (out != in[0]) move_elements(out, Size, in[0], Size, n, Size);
+  if (scalars != 0)
+    move_elements(out, Size, in[0], 0, n, Size);
+  else if (out != in[0])
+    move_elements(out, Size, in[0], Size, n, Size);
 }
 
 // The row function that brings `from` to `to`; null for a value that is no dtype.
@@ -108,9 +112,12 @@ template <class T>
 void arange_range(T* y, int64_t stride, double start, double step, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) {
     const double value = start + static_cast<double>(i) * step;
-    if constexpr (sizeof(T) == 8) y[i * stride] = value;
-    else if constexpr (sizeof(T) == 1) y[i * stride] = ToUint8()(value);
-    else y[i * stride] = static_cast<T>(value);
+    if constexpr (sizeof(T) == 8)
+      y[i * stride] = value;
+    else if constexpr (sizeof(T) == 1)
+      y[i * stride] = ToUint8()(value);
+    else
+      y[i * stride] = static_cast<T>(value);
   }
 }
 
@@ -162,8 +169,10 @@ Status arange(const Call& c) {
           static_cast<uint8_t*>(out.data)[i * stride] = ToBool()(start + static_cast<double>(i) * step);
     }
   };
-  if (out.numel <= kGrain) range(0, out.numel, 0);
-  else parallel_for(*c.pool, out.numel, kGrain, range);
+  if (out.numel <= kGrain)
+    range(0, out.numel, 0);
+  else
+    parallel_for(*c.pool, out.numel, kGrain, range);
   return kOk;
 }
 

@@ -13,13 +13,13 @@
 namespace myelin {
 namespace MYELIN_ISA {
 
-inline constexpr int kMaxOperands = 4;              // the output, then up to three inputs
-inline constexpr int64_t kTileRows = 16;            // kTileRows * kTileColumns = kBlock
+inline constexpr int kMaxOperands = 4;    // the output, then up to three inputs
+inline constexpr int64_t kTileRows = 16;  // kTileRows * kTileColumns = kBlock
 inline constexpr int64_t kTileColumns = 32;
-inline constexpr int64_t kTileGroup = 8;             // tiles below one another that are done in turn
-inline constexpr int64_t kShortRow = 12;            // shorter rows are brought together in buffers
-inline constexpr int64_t kStreamBytes = 16 << 20;   // outputs above this bypass the caches
-inline constexpr int64_t kGrain = 32768;            // elements of a chunk for the pool when an element costs one load or so
+inline constexpr int64_t kTileGroup = 8;           // tiles below one another that are done in turn
+inline constexpr int64_t kShortRow = 12;           // shorter rows are brought together in buffers
+inline constexpr int64_t kStreamBytes = 16 << 20;  // outputs above this bypass the caches
+inline constexpr int64_t kGrain = 32768;  // elements of a chunk for the pool when an element costs one load or so
 
 // Computes out[0 … n) from the inputs' elements 0 … n-1, all adjacent; when bit k of `scalars` is set, in[k] is one
 // element that stands for all n. `out` may be the same memory as an input.
@@ -28,8 +28,8 @@ using RowFn = void (*)(const void* functor, int64_t n, char* out, const char* co
 struct RowOp {
   RowFn row;
   const void* functor;
-  int64_t grain;          // elements of a chunk for the pool
-  bool one_scalar;        // row takes one element for one of its inputs, at most two
+  int64_t grain;    // elements of a chunk for the pool
+  bool one_scalar;  // row takes one element for one of its inputs, at most two
 };
 
 // True when x can be read at every index of out: same shape, or one element.
@@ -130,8 +130,7 @@ struct Cursor {
     while (d > 0 && index[d] == nest.shape[d]) {
       index[d] = 0;
       index[d - 1]++;
-      for (int k = 0; k < nest.operands; k++)
-        offset[k] += nest.stride[k][d - 1] - nest.shape[d] * nest.stride[k][d];
+      for (int k = 0; k < nest.operands; k++) offset[k] += nest.stride[k][d - 1] - nest.shape[d] * nest.stride[k][d];
       d--;
     }
   }
@@ -187,7 +186,8 @@ class Engine {
     if (!linear_) {
       if (!choose_rows()) choose_tiles();
     }
-    if (nest.linear[0] && nest.numel * nest.size[0] > kStreamBytes && reinterpret_cast<uintptr_t>(nest.data[0]) % 64 == 0) {
+    if (nest.linear[0] && nest.numel * nest.size[0] > kStreamBytes &&
+        reinterpret_cast<uintptr_t>(nest.data[0]) % 64 == 0) {
       streams_ = true;
       for (int k = 1; k < nest.operands; k++) streams_ = streams_ && nest.data[k] != nest.data[0];
     }
@@ -207,10 +207,10 @@ class Engine {
  private:
   const Nest& nest_;
   const RowOp& op_;
-  uint32_t scalars_ = 0;       // of the whole nest
-  uint32_t row_scalars_ = 0;   // of one row, in row mode
-  int tile_dim_ = -1;          // the other dimension of tiles; the innermost is the first
-  bool linear_ = false;        // every operand is adjacent over the whole nest, or the scalar that row takes
+  uint32_t scalars_ = 0;      // of the whole nest
+  uint32_t row_scalars_ = 0;  // of one row, in row mode
+  int tile_dim_ = -1;         // the other dimension of tiles; the innermost is the first
+  bool linear_ = false;       // every operand is adjacent over the whole nest, or the scalar that row takes
   bool rows_ = false;
   bool streams_ = false;
 
@@ -224,8 +224,10 @@ class Engine {
     const int d = nest_.ndim - 1;
     if (nest_.shape[d] < kShortRow || nest_.stride[0][d] != nest_.size[0]) return false;
     for (int k = 1; k < nest_.operands; k++) {
-      if (nest_.stride[k][d] == 0) row_scalars_ |= 1u << (k - 1);
-      else if (nest_.stride[k][d] != nest_.size[k]) return false;
+      if (nest_.stride[k][d] == 0)
+        row_scalars_ |= 1u << (k - 1);
+      else if (nest_.stride[k][d] != nest_.size[k])
+        return false;
     }
     rows_ = taken(row_scalars_);
     return rows_;
@@ -308,9 +310,7 @@ class Engine {
       const Cursor start = at;
       const char* in[kMaxOperands];
       for (int k = 1; k < nest_.operands; k++) {
-        in[k - 1] = is_scalar(k)        ? nest_.data[k]
-                    : nest_.linear[k] ? nest_.data[k] + begin * nest_.size[k]
-                                      : buffer[k];
+        in[k - 1] = is_scalar(k) ? nest_.data[k] : nest_.linear[k] ? nest_.data[k] + begin * nest_.size[k] : buffer[k];
       }
       if (walks) {
         walk(at, n, [&](int64_t done, int64_t count) {
@@ -425,8 +425,7 @@ class Engine {
           block[k] = k < wide ? load_n(reinterpret_cast<const T*>(p), high) : zero<T>();
         }
         transpose(block);
-        for (int k = 0; k < high; k++)
-          store_n(reinterpret_cast<T*>(to + (i + k) * to_row) + j, block[k], wide);
+        for (int k = 0; k < high; k++) store_n(reinterpret_cast<T*>(to + (i + k) * to_row) + j, block[k], wide);
       }
     }
   }
@@ -435,8 +434,10 @@ class Engine {
   static void move_tile(char* to, int64_t to_row, int64_t to_column, const char* from, int64_t from_row,
                         int64_t from_column, int64_t rows, int64_t columns, int64_t size) {
     if (from_row == size && to_column == size && size >= 4 && from_row < from_column) {
-      if (size == 4) transpose_tile<float>(to, to_row, from, from_column, rows, columns);
-      else transpose_tile<double>(to, to_row, from, from_column, rows, columns);
+      if (size == 4)
+        transpose_tile<float>(to, to_row, from, from_column, rows, columns);
+      else
+        transpose_tile<double>(to, to_row, from, from_column, rows, columns);
     } else if (from_row < from_column) {
       for (int64_t j = 0; j < columns; j++)
         move_elements(to + j * to_column, to_row, from + j * from_column, from_row, rows, size);
@@ -447,8 +448,8 @@ class Engine {
   }
 };
 
-__attribute__((noinline)) inline void run_nest(const Pool& pool, const RowOp& op, const View& out, const View* const* in,
-                                               int inputs) {
+__attribute__((noinline)) inline void run_nest(const Pool& pool, const RowOp& op, const View& out,
+                                               const View* const* in, int inputs) {
   const Nest nest(out, in, inputs);
   Engine(nest, op).run(pool);
 }
@@ -464,8 +465,10 @@ inline void run_elementwise(const Pool& pool, const RowOp& op, const View& out, 
     for (int k = 0; k < inputs; k++) {
       data[k] = static_cast<const char*>(in[k]->data);
       if (in[k]->contiguous && in[k]->numel == out.numel) continue;
-      if (in[k]->ndim == 0) scalars |= 1u << k;
-      else adjacent = false;
+      if (in[k]->ndim == 0)
+        scalars |= 1u << k;
+      else
+        adjacent = false;
     }
     if (adjacent && (scalars == 0 || (op.one_scalar && scalars != 3))) {
       op.row(op.functor, out.numel, static_cast<char*>(out.data), data, scalars);

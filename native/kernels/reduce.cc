@@ -74,9 +74,12 @@ struct Extreme {
   using Lane = T;
   using Acc = T;
   static Acc identity() {
-    if constexpr (static_cast<T>(0.5) != 0) return static_cast<T>(Lowest ? INFINITY : -INFINITY);
-    else if constexpr (sizeof(T) == 1) return Lowest ? 255 : 0;
-    else return Lowest ? INT32_MAX : INT32_MIN;
+    if constexpr (static_cast<T>(0.5) != 0)
+      return static_cast<T>(Lowest ? INFINITY : -INFINITY);
+    else if constexpr (sizeof(T) == 1)
+      return Lowest ? 255 : 0;
+    else
+      return Lowest ? INT32_MAX : INT32_MIN;
   }
   static Lane lane_identity() { return identity(); }
   static Lane lift(T x) { return x; }
@@ -205,16 +208,18 @@ Status reduce_float(const Call& c, const F& finish) {
 }
 
 Status sum_or_mean(const Call& c, bool mean) {
-  return reduce_float<Sum>(
-      c, [mean](double acc, int64_t count) { return mean ? acc / static_cast<double>(count) : acc; });
+  return reduce_float<Sum>(c,
+                           [mean](double acc, int64_t count) { return mean ? acc / static_cast<double>(count) : acc; });
 }
 
 // The extreme itself. Of nothing: only bytes come here, for `all`, whose identity 255 is cut to 1.
 struct Same {
   template <class Acc>
   Acc operator()(Acc acc, int64_t count) const {
-    if constexpr (sizeof(Acc) == 1) return count == 0 ? acc & 1 : acc;
-    else return acc;
+    if constexpr (sizeof(Acc) == 1)
+      return count == 0 ? acc & 1 : acc;
+    else
+      return acc;
   }
 };
 
@@ -295,13 +300,16 @@ Status norm_of_list(const Call& c, const F& finish) {
       const int64_t n = c.in[k].numel, count = (n + kReduceChunk - 1) / kReduceChunk;
       for (int64_t j = begin > first ? begin - first : 0; j < count && first + j < end; j++) {
         const int64_t from = j * kReduceChunk, left = n - from;
-        partial[first + j] = R::run(static_cast<const T*>(c.in[k].data) + from, left < kReduceChunk ? left : kReduceChunk);
+        partial[first + j] =
+            R::run(static_cast<const T*>(c.in[k].data) + from, left < kReduceChunk ? left : kReduceChunk);
       }
       first += count;
     }
   };
-  if (elements <= 2 * kReduceChunk) run(0, chunks, 0);
-  else parallel_for(*c.pool, chunks, chunks / 256 + 1, run);
+  if (elements <= 2 * kReduceChunk)
+    run(0, chunks, 0);
+  else
+    parallel_for(*c.pool, chunks, chunks / 256 + 1, run);
   Acc total = R::identity();
   int64_t at = 0;
   for (int k = 0; k < c.nin; k++) {

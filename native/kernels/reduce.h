@@ -14,7 +14,7 @@ namespace MYELIN_ISA {
 inline constexpr int64_t kReduceChunk = 32768;  // elements of one partial result
 inline constexpr int64_t kColumns = 1024;       // columns gathered at once
 inline constexpr int64_t kFlushRows = 128;
-inline constexpr int64_t kManyOutputs = 64;     // from here on one output is not cut further
+inline constexpr int64_t kManyOutputs = 64;  // from here on one output is not cut further
 
 // x's dimensions of size other than 1, those that stay and those that go, each ordered by x's strides and merged.
 // Strides in elements.
@@ -100,8 +100,10 @@ struct Reduction {
     int last = 0;
     for (int d = 1; d < n; d++) {
       const bool joined = stride[last] == shape[d] * stride[d] && (!out || out[last] == shape[d] * out[d]);
-      if (joined) shape[last] *= shape[d];
-      else shape[++last] = shape[d];
+      if (joined)
+        shape[last] *= shape[d];
+      else
+        shape[++last] = shape[d];
       stride[last] = stride[d];
       if (out) out[last] = out[d];
     }
@@ -111,7 +113,8 @@ struct Reduction {
 
 // The partial result of [begin, end) of what goes, from base.
 template <class R>
-__attribute__((noinline)) typename R::Acc reduce_pieces(const Reduction& r, const typename R::In* base, int64_t begin, int64_t end) {
+__attribute__((noinline)) typename R::Acc reduce_pieces(const Reduction& r, const typename R::In* base, int64_t begin,
+                                                        int64_t end) {
   using T = typename R::In;
   typename R::Acc acc = R::identity();
   if (r.gone == 0) return begin < end ? R::join(acc, R::run(base, 1)) : acc;
@@ -152,7 +155,8 @@ typename R::Acc reduce_strided(const View& x) {
 
 // lane[c] gathers rows of `width` adjacent elements.
 template <class R>
-__attribute__((noinline)) void gather_rows(typename R::Lane* lane, const typename R::In* p, int64_t stride, int64_t rows, int64_t width) {
+__attribute__((noinline)) void gather_rows(typename R::Lane* lane, const typename R::In* p, int64_t stride,
+                                           int64_t rows, int64_t width) {
   const auto merge = [](auto a, auto b) { return R::merge(a, b); };
   for (; rows >= 8; rows -= 8, p += 8 * stride) {
     const auto *p1 = p + stride, *p2 = p1 + stride, *p3 = p2 + stride, *p4 = p3 + stride, *p5 = p4 + stride,
@@ -173,8 +177,8 @@ __attribute__((noinline)) void gather_rows(typename R::Lane* lane, const typenam
 // Columns: acc[c] over rows [begin, end) of what goes, for `width` adjacent columns from base. When the rows follow one
 // another without gaps, `fold` of them are taken as one long row first; acc has room for fold * width.
 template <class R>
-__attribute__((noinline)) void reduce_columns(const Reduction& r, const typename R::In* base, int64_t begin, int64_t end, int64_t width,
-                    int64_t fold, typename R::Acc* acc) {
+__attribute__((noinline)) void reduce_columns(const Reduction& r, const typename R::In* base, int64_t begin,
+                                              int64_t end, int64_t width, int64_t fold, typename R::Acc* acc) {
   using Acc = typename R::Acc;
   alignas(64) typename R::Lane lane[kColumns];
   const int64_t wide = width * fold;
@@ -227,8 +231,10 @@ template <class F>
 void run_units(const Pool& pool, int64_t units, int64_t each, const F& body) {
   const int64_t grain = each >= kReduceChunk ? 1 : pieces_of(kReduceChunk, each < 1 ? 1 : each);
   void* const context = const_cast<void*>(static_cast<const void*>(&body));
-  if (units <= grain || units * each <= 2 * kReduceChunk) call_body<F>(context, 0, units, 0);
-  else pool.run(pool.self, units, grain, call_body<F>, context);
+  if (units <= grain || units * each <= 2 * kReduceChunk)
+    call_body<F>(context, 0, units, 0);
+  else
+    pool.run(pool.self, units, grain, call_body<F>, context);
 }
 
 // out = finish(acc, count), where the innermost dimension of x goes or nothing adjacent stays.
@@ -306,8 +312,7 @@ Status reduce_outer(const Pool& pool, const Reduction& r, const View& x, const V
     int64_t from, at;
     r.locate(unit / tiles, inner, &from, &at);
     const int64_t first = unit % tiles * kColumns, n = width - first < kColumns ? width - first : kColumns;
-    for (int64_t i = 0; i < n; i++)
-      to[at + (first + i) * out_stride] = static_cast<Out>(finish(acc[i], r.count));
+    for (int64_t i = 0; i < n; i++) to[at + (first + i) * out_stride] = static_cast<Out>(finish(acc[i], r.count));
   };
   run_units(pool, outer * tiles * cuts, tile * cut_rows, [&](int64_t begin, int64_t end, int) {
     alignas(64) Acc acc[kColumns];
@@ -318,8 +323,10 @@ Status reduce_outer(const Pool& pool, const Reduction& r, const View& x, const V
       r.locate(unit / tiles, inner, &from, &at);
       const int64_t row = u % cuts * cut_rows, last = row + cut_rows < r.count ? row + cut_rows : r.count;
       reduce_columns<R>(r, in + from + first, row, last, n, fold, acc);
-      if (cuts == 1) write(unit, acc);
-      else memcpy(partial + u * tile, acc, static_cast<size_t>(n) * sizeof(Acc));
+      if (cuts == 1)
+        write(unit, acc);
+      else
+        memcpy(partial + u * tile, acc, static_cast<size_t>(n) * sizeof(Acc));
     }
   });
   if (cuts == 1) return kOk;
@@ -396,9 +403,9 @@ int64_t arg_all(const View& x) {
       rest /= x.shape[d];
     }
     const Best<T> mine = best_of<R>(data + offset, x.strides[inner], n);
-    const bool wins = best.value == best.value &&
-                      (mine.value != mine.value ||
-                       (R::merge(best.value, mine.value) == mine.value && mine.value != best.value));
+    const bool wins =
+        best.value == best.value &&
+        (mine.value != mine.value || (R::merge(best.value, mine.value) == mine.value && mine.value != best.value));
     if (wins) best = {mine.value, row * n + mine.index};
   }
   return best.index;

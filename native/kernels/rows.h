@@ -56,9 +56,12 @@ void vector_row2(const void* functor, int64_t n, char* out, const char* const* i
     const Vec<T> value = set1<T>(*p);
     return [value](int64_t, int) { return value; };
   };
-  if (scalars == 0) loop(adjacent(a), adjacent(b));
-  else if (scalars == 1) loop(constant(a), adjacent(b));
-  else loop(adjacent(a), constant(b));
+  if (scalars == 0)
+    loop(adjacent(a), adjacent(b));
+  else if (scalars == 1)
+    loop(constant(a), adjacent(b));
+  else
+    loop(adjacent(a), constant(b));
 }
 
 // The same for two vectors that are never one element.

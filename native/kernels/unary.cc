@@ -77,7 +77,8 @@ MYELIN_INLINE V clamp_to(V x, double limit) {
 }  // namespace
 
 Status neg(const Call& c) {
-  return unary_number(c, [](auto x) { return -x; }, [](int32_t x) { return static_cast<int32_t>(0u - static_cast<uint32_t>(x)); });
+  return unary_number(
+      c, [](auto x) { return -x; }, [](int32_t x) { return static_cast<int32_t>(0u - static_cast<uint32_t>(x)); });
 }
 Status abs(const Call& c) {
   return unary_number(
@@ -95,68 +96,87 @@ Status sign(const Call& c) {
       [](int32_t x) { return (x > 0) - (x < 0); });
 }
 Status floor(const Call& c) {
-  return unary_float(c, [](auto x) { return floor(x); }, kPlain);
+  return unary_float(
+      c, [](auto x) { return floor(x); }, kPlain);
 }
 Status ceil(const Call& c) {
-  return unary_float(c, [](auto x) { return ceil(x); }, kPlain);
+  return unary_float(
+      c, [](auto x) { return ceil(x); }, kPlain);
 }
 Status round(const Call& c) {
-  return unary_float(c, [](auto x) { return round(x); }, kPlain);
+  return unary_float(
+      c, [](auto x) { return round(x); }, kPlain);
 }
 Status exp(const Call& c) {
-  return unary_float(c, [](auto x) { return exp(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return exp(x); }, kCurve);
 }
 Status log(const Call& c) {
-  return unary_float(c, [](auto x) { return log(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return log(x); }, kCurve);
 }
 Status sqrt(const Call& c) {
-  return unary_float(c, [](auto x) { return sqrt(x); }, kDivide);
+  return unary_float(
+      c, [](auto x) { return sqrt(x); }, kDivide);
 }
 Status rsqrt(const Call& c) {
-  return unary_float(c, [](auto x) { return number(x, 1) / sqrt(x); }, kDivide);
+  return unary_float(
+      c, [](auto x) { return number(x, 1) / sqrt(x); }, kDivide);
 }
 Status reciprocal(const Call& c) {
-  return unary_float(c, [](auto x) { return number(x, 1) / x; }, kDivide);
+  return unary_float(
+      c, [](auto x) { return number(x, 1) / x; }, kDivide);
 }
 Status square(const Call& c) {
-  return unary_float(c, [](auto x) { return x * x; }, kPlain);
+  return unary_float(
+      c, [](auto x) { return x * x; }, kPlain);
 }
 Status sin(const Call& c) {
-  return unary_float(c, [](auto x) { return sin(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return sin(x); }, kCurve);
 }
 Status cos(const Call& c) {
-  return unary_float(c, [](auto x) { return cos(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return cos(x); }, kCurve);
 }
 Status erf(const Call& c) {
-  return unary_float(c, [](auto x) { return erf(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return erf(x); }, kCurve);
 }
 
 Status tanh(const Call& c) {
-  return unary_float(c, [](auto x) { return tanh(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return tanh(x); }, kCurve);
 }
 // dy (1 - y^2)
 Status tanh_backward(const Call& c) {
-  return backward(c, [](auto dy, auto y) { return dy * fnma(y, y, number(y, 1)); }, kPlain);
+  return backward(
+      c, [](auto dy, auto y) { return dy * fnma(y, y, number(y, 1)); }, kPlain);
 }
 
 Status sigmoid(const Call& c) {
-  return unary_float(c, [](auto x) { return sigmoid(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return sigmoid(x); }, kCurve);
 }
 // dy y (1 - y)
 Status sigmoid_backward(const Call& c) {
-  return backward(c, [](auto dy, auto y) { return dy * (y * (number(y, 1) - y)); }, kPlain);
+  return backward(
+      c, [](auto dy, auto y) { return dy * (y * (number(y, 1) - y)); }, kPlain);
 }
 
 Status relu(const Call& c) {
-  return unary_float(c, [](auto x) { return select(x <= number(x, 0), number(x, 0), x); }, kPlain);
+  return unary_float(
+      c, [](auto x) { return select(x <= number(x, 0), number(x, 0), x); }, kPlain);
 }
 Status relu_backward(const Call& c) {
-  return backward(c, [](auto dy, auto y) { return select(y <= number(y, 0), number(y, 0), dy); }, kPlain);
+  return backward(
+      c, [](auto dy, auto y) { return select(y <= number(y, 0), number(y, 0), dy); }, kPlain);
 }
 
 // x Φ(x)
 Status gelu(const Call& c) {
-  return unary_float(c, [](auto x) { return x * normal_cdf(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return x * normal_cdf(x); }, kCurve);
 }
 // dy (Φ(x) + x φ(x))
 Status gelu_backward(const Call& c) {
@@ -195,7 +215,8 @@ Status gelu_tanh_backward(const Call& c) {
 }
 
 Status silu(const Call& c) {
-  return unary_float(c, [](auto x) { return x * sigmoid(x); }, kCurve);
+  return unary_float(
+      c, [](auto x) { return x * sigmoid(x); }, kCurve);
 }
 // dy σ(x) (1 + x σ(-x))
 Status silu_backward(const Call& c) {
@@ -230,7 +251,8 @@ Status softplus_backward(const Call& c) {
 Status leaky_relu(const Call& c) {
   if (!has_params(c, 1)) return kBadParameter;
   const double slope = c.params[0];
-  return unary_float(c, [=](auto x) { return select(x > number(x, 0), x, x * number(x, slope)); }, kPlain);
+  return unary_float(
+      c, [=](auto x) { return select(x > number(x, 0), x, x * number(x, slope)); }, kPlain);
 }
 Status leaky_relu_backward(const Call& c) {
   if (!has_params(c, 1)) return kBadParameter;
@@ -256,8 +278,7 @@ Status elu_backward(const Call& c) {
   if (!has_params(c, 1)) return kBadParameter;
   const double alpha = c.params[0];
   return backward(
-      c,
-      [=](auto dy, auto x) { return select(x <= number(x, 0), dy * (number(x, alpha) * exp(x)), dy); }, kCurve);
+      c, [=](auto dy, auto x) { return select(x <= number(x, 0), dy * (number(x, alpha) * exp(x)), dy); }, kCurve);
 }
 
 // min(max(x, low), high); int32 takes the whole numbers inside the bounds.

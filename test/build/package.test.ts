@@ -112,8 +112,10 @@ describe('the command in a clone', () => {
 
 describe('a second set-up', () => {
   it('finds all current and takes a fraction of a second', () => {
+    const setUp = () => spawnSync(process.execPath, [join(root, 'scripts', 'setup.mjs')], { encoding: 'utf8' });
+    expect(setUp().status).toBe(0);
     const start = performance.now();
-    const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts', 'setup.mjs')], { encoding: 'utf8' });
+    const { status, stderr } = setUp();
     expect(stderr).toBe('');
     expect(status).toBe(0);
     expect(performance.now() - start).toBeLessThan(2000);

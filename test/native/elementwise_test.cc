@@ -1,45 +1,16 @@
-// Elementwise functions, copies and reductions against scalar references: every op, accuracy over all binades, odd lengths,
-// strides, broadcasting, special values, in place.
+// Elementwise functions and copies against scalar references: every op, accuracy over all binades, odd lengths, strides,
+// broadcasting, special values, in place.
 #include <limits>
 
-#include "kernel_harness.h"
 #include "kernels/binary.cc"
 #include "kernels/copy.cc"
-#include "kernels/reduce.cc"
 #include "kernels/unary.cc"
+#include "random_tensors.h"
 
 namespace {
 
 using Function = std::function<double(double)>;
 using Function2 = std::function<double(double, double)>;
-
-const double kInf = INFINITY;
-const double kEps32 = 0x1p-23, kEps64 = 0x1p-52;
-
-// Random cases are three times as many where the program is not likely to be emulated.
-#if defined(__x86_64__)
-const int kThorough = 3;
-#else
-const int kThorough = 1;
-#endif
-
-int64_t below(int64_t n) { return static_cast<int64_t>((noise() + 1) * 0.5 * static_cast<double>(n)); }
-double rounded(DType dtype, double x) { return dtype == kFloat32 ? static_cast<double>(static_cast<float>(x)) : x; }
-
-// Random values with special ones among them.
-Doubles values_for(DType dtype, int64_t n) {
-  static const double specials[] = {0.0,  -0.0, 1,    -1,    0.5,   1.5,    2.5,     -2.5,    -0.5,  kInf, -kInf,
-                                    NAN,  3e38, -3e38, 1e-40, -1e-40, 1e-310, 8388609, -1e-30, 1e-8, 20.5};
-  Doubles r(static_cast<size_t>(n));
-  for (double& x : r) {
-    if (dtype == kBool) x = below(2);
-    else if (dtype == kUint8) x = below(256);
-    else if (dtype == kInt32) x = below(8) == 0 ? (below(2) ? -2147483648.0 : 2147483647.0) : floor(noise() * 1000);
-    else if (below(4) == 0) x = rounded(dtype, specials[below(21)]);
-    else x = rounded(dtype, noise() * 8);
-  }
-  return r;
-}
 
 // --- accuracy
 
@@ -73,13 +44,15 @@ double worst_error(Kernel kernel, const std::vector<T>& x, Wide (*want)(Wide), W
     const Wide w = want(static_cast<Wide>(x[i]));
     const T nearest = static_cast<T>(w);
     double error = 0;
-    if (isnan(nearest)) error = isnan(y[i]) ? 0 : kInf;
+    if (isnan(nearest))
+      error = isnan(y[i]) ? 0 : kInf;
     else if (isinf(nearest) || isinf(y[i])) {
       // One step over the edge of the range is one ULP.
       const T most = std::numeric_limits<T>::max();
       const T finite = isinf(nearest) ? y[i] : nearest;
       error = nearest == y[i] ? 0 : (finite == most || finite == -most) && (nearest > 0) == (y[i] > 0) ? 1 : kInf;
-    } else error = static_cast<double>(fabsl(static_cast<long double>(y[i] - w) / ulp(w)));
+    } else
+      error = static_cast<double>(fabsl(static_cast<long double>(y[i] - w) / ulp(w)));
     if (sizeof(T) == 8 && !isnan(nearest) && !isinf(nearest) && !isinf(y[i]))
       error = static_cast<double>(fabsl((static_cast<long double>(y[i]) - w) / ulp(w)));
     if (!(error <= worst)) {
@@ -105,10 +78,13 @@ struct Accurate {
 
 void test_accuracy() {
   static const Accurate functions[] = {
-      {"exp", isa::exp, ::exp, expl, 4},   {"log", isa::log, ::log, logl, 4},
-      {"tanh", isa::tanh, ::tanh, tanhl, 4}, {"erf", isa::erf, ::erf, erfl, 4},
+      {"exp", isa::exp, ::exp, expl, 4},
+      {"log", isa::log, ::log, logl, 4},
+      {"tanh", isa::tanh, ::tanh, tanhl, 4},
+      {"erf", isa::erf, ::erf, erfl, 4},
       {"sigmoid", isa::sigmoid, sigmoid_of<double>, sigmoid_of<long double>, 4},
-      {"sin", isa::sin, ::sin, sinl, 4},   {"cos", isa::cos, ::cos, cosl, 4},
+      {"sin", isa::sin, ::sin, sinl, 4},
+      {"cos", isa::cos, ::cos, cosl, 4},
   };
   std::vector<float> x;
   for (uint32_t exponent = 0; exponent < 256; ++exponent) {
@@ -160,8 +136,8 @@ struct UnaryCase {
   Kernel kernel;
   Function want;
   Doubles params;
-  double ulps;  // tolerance in units of the dtype's epsilon; 0 = exact
-  bool whole;   // also int32
+  double ulps;           // tolerance in units of the dtype's epsilon; 0 = exact
+  bool whole;            // also int32
   double scale = 1e-30;  // magnitude below which errors count as if the value were this
 };
 
@@ -194,15 +170,27 @@ std::vector<UnaryCase> unary_cases() {
       {"sigmoid", isa::sigmoid, plain_sigmoid, {}, 3, false},
       {"relu", isa::relu, [](double x) { return x <= 0 ? 0 : x; }, {}, 0, false},
       {"gelu", isa::gelu, [](double x) { return x * cdf(x); }, {}, 6, false},
-      {"gelu_tanh", isa::gelu_tanh, [](double x) { return x * plain_sigmoid(gelu_argument(far(x))); }, {}, 24, false,
+      {"gelu_tanh",
+       isa::gelu_tanh,
+       [](double x) { return x * plain_sigmoid(gelu_argument(far(x))); },
+       {},
+       24,
+       false,
        1e-4},
       {"silu", isa::silu, [](double x) { return x * plain_sigmoid(x); }, {}, 4, false},
-      {"softplus", isa::softplus,
-       [](double x) { return x * kBeta > kThreshold ? x : (fmax(x * kBeta, 0) + log1p(::exp(-::fabs(x * kBeta)))) / kBeta; },
-       {kBeta, kThreshold}, 8, false},
+      {"softplus",
+       isa::softplus,
+       [](double x) {
+         return x * kBeta > kThreshold ? x : (fmax(x * kBeta, 0) + log1p(::exp(-::fabs(x * kBeta)))) / kBeta;
+       },
+       {kBeta, kThreshold},
+       8,
+       false},
       {"leaky_relu", isa::leaky_relu, [](double x) { return x > 0 ? x : x * kSlope; }, {kSlope}, 2, false},
       {"elu", isa::elu, [](double x) { return x > 0 ? x : kAlpha * ::expm1(x); }, {kAlpha}, 4, false},
-      {"clamp", isa::clamp, [](double x) { return x < -3 ? -3 : x > 5 ? 5 : x; }, {-3, 5}, 0, true},
+      {"clamp", isa::clamp, [](double x) { return x < -3  ? -3
+                                                  : x > 5 ? 5
+                                                          : x; }, {-3, 5}, 0, true},
       {"clamp open", isa::clamp, [](double x) { return x > 5 ? 5 : x; }, {-kInf, 5}, 0, true},
   };
 }
@@ -221,21 +209,34 @@ std::vector<BackwardCase> backward_cases() {
       {"sigmoid_backward", isa::sigmoid_backward, [](double g, double y) { return g * (y * (1 - y)); }, {}, 64},
       {"relu_backward", isa::relu_backward, [](double g, double y) { return y <= 0 ? 0 : g; }, {}, 0},
       {"gelu_backward", isa::gelu_backward, [](double g, double x) { return g * (cdf(x) + far(x) * pdf(x)); }, {}, 64},
-      {"gelu_tanh_backward", isa::gelu_tanh_backward,
+      {"gelu_tanh_backward",
+       isa::gelu_tanh_backward,
        [](double g, double x) {
          const double z = far(x), s = plain_sigmoid(gelu_argument(z)), o = plain_sigmoid(-gelu_argument(z));
          return g * (s + z * s * o * 1.5957691216057308 * (1 + 3 * 0.044715 * z * z));
        },
-       {}, 400},
-      {"silu_backward", isa::silu_backward,
-       [](double g, double x) { return g * (plain_sigmoid(x) * (1 + x * plain_sigmoid(-x))); }, {}, 64},
-      {"softplus_backward", isa::softplus_backward,
+       {},
+       400},
+      {"silu_backward",
+       isa::silu_backward,
+       [](double g, double x) { return g * (plain_sigmoid(x) * (1 + x * plain_sigmoid(-x))); },
+       {},
+       64},
+      {"softplus_backward",
+       isa::softplus_backward,
        [](double g, double x) { return x * kBeta > kThreshold ? g : g * plain_sigmoid(x * kBeta); },
-       {kBeta, kThreshold}, 12},
-      {"leaky_relu_backward", isa::leaky_relu_backward, [](double g, double x) { return x > 0 ? g : g * kSlope; },
-       {kSlope}, 2},
-      {"elu_backward", isa::elu_backward, [](double g, double x) { return x <= 0 ? g * (kAlpha * ::exp(x)) : g; },
-       {kAlpha}, 6},
+       {kBeta, kThreshold},
+       12},
+      {"leaky_relu_backward",
+       isa::leaky_relu_backward,
+       [](double g, double x) { return x > 0 ? g : g * kSlope; },
+       {kSlope},
+       2},
+      {"elu_backward",
+       isa::elu_backward,
+       [](double g, double x) { return x <= 0 ? g * (kAlpha * ::exp(x)) : g; },
+       {kAlpha},
+       6},
   };
 }
 
@@ -245,8 +246,6 @@ const std::vector<Shape>& all_shapes() {
                                             {2, 3, 4}, {5, 1, 13}, {3, 70}, {70, 3}, {40, 50}};
   return shapes;
 }
-
-double epsilon_of(DType dtype) { return dtype == kFloat32 ? kEps32 : kEps64; }
 
 Doubles map1(const Doubles& x, DType dtype, const Function& f) {
   Doubles r = x;
@@ -268,7 +267,8 @@ void test_unary() {
   for (const UnaryCase& u : unary_cases()) {
     for (DType dtype : {kFloat32, kFloat64, kInt32}) {
       if (dtype == kInt32 && !u.whole) continue;
-      for (int64_t n = 0; n <= 67; ++n) check_unary(u, dtype, {n}, n % 3 == 2 ? kGaps : kPacked, n % 5 == 4 ? kGaps : kPacked);
+      for (int64_t n = 0; n <= 67; ++n)
+        check_unary(u, dtype, {n}, n % 3 == 2 ? kGaps : kPacked, n % 5 == 4 ? kGaps : kPacked);
       for (const Shape& shape : all_shapes())
         for (Layout from : kLayouts)
           for (Layout to : {kPacked, kReversed}) check_unary(u, dtype, shape, from, to);
@@ -319,7 +319,8 @@ double wrap(DType dtype, double x) {
 double wrap_product(DType dtype, double a, double b) {
   if (dtype == kInt32 || dtype == kUint8) {
     const uint64_t p = static_cast<uint64_t>(static_cast<int64_t>(a)) * static_cast<uint64_t>(static_cast<int64_t>(b));
-    return dtype == kInt32 ? static_cast<double>(static_cast<int32_t>(static_cast<uint32_t>(p))) : static_cast<double>(p & 255);
+    return dtype == kInt32 ? static_cast<double>(static_cast<int32_t>(static_cast<uint32_t>(p)))
+                           : static_cast<double>(p & 255);
   }
   return rounded(dtype, a * b);
 }
@@ -342,9 +343,13 @@ std::vector<BinaryCase> binary_cases() {
       {"mul", isa::mul, wrap_product, numbers, false, 0},
       {"div", isa::div, [](DType t, double a, double b) { return rounded(t, a / b); }, floats, false, 0},
       {"pow", isa::pow, [](DType t, double a, double b) { return rounded(t, ::pow(a, b)); }, floats, false, 1},
-      {"maximum", isa::maximum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN : a > b ? a : b; },
+      {"maximum", isa::maximum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN
+                                                                       : a > b              ? a
+                                                                                            : b; },
        numbers, false, 0},
-      {"minimum", isa::minimum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN : a < b ? a : b; },
+      {"minimum", isa::minimum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN
+                                                                       : a < b              ? a
+                                                                                            : b; },
        numbers, false, 0},
       {"eq", isa::eq, [](DType, double a, double b) { return double(a == b); }, every, true, 0},
       {"ne", isa::ne, [](DType, double a, double b) { return double(a != b); }, every, true, 0},
@@ -352,64 +357,11 @@ std::vector<BinaryCase> binary_cases() {
       {"le", isa::le, [](DType, double a, double b) { return double(a <= b); }, every, true, 0},
       {"gt", isa::gt, [](DType, double a, double b) { return double(a > b); }, every, true, 0},
       {"ge", isa::ge, [](DType, double a, double b) { return double(a >= b); }, every, true, 0},
-      {"logical_and", isa::logical_and, [](DType, double a, double b) { return double(a != 0 && b != 0); }, truth, true, 0},
-      {"logical_or", isa::logical_or, [](DType, double a, double b) { return double(a != 0 || b != 0); }, truth, true, 0},
+      {"logical_and", isa::logical_and, [](DType, double a, double b) { return double(a != 0 && b != 0); }, truth, true,
+       0},
+      {"logical_or", isa::logical_or, [](DType, double a, double b) { return double(a != 0 || b != 0); }, truth, true,
+       0},
   };
-}
-
-// A tensor of `shape` with random order of dimensions, gaps and, when `broadcast`, dimensions of stride 0.
-struct Placement {
-  View view;
-  int64_t extent;
-};
-Placement place(DType dtype, const Shape& shape, bool broadcast) {
-  View v{};
-  v.dtype = dtype;
-  v.ndim = static_cast<int32_t>(shape.size());
-  v.numel = 1;
-  std::vector<int> order;
-  for (int d = 0; d < v.ndim; ++d) {
-    v.shape[d] = shape[static_cast<size_t>(d)];
-    v.numel *= v.shape[d];
-    order.insert(order.begin() + (below(3) > 0 ? 0 : below(d + 1)), d);
-  }
-  int64_t stride = below(4) == 0 ? 2 : 1, last = 0;
-  for (int d : order) {
-    v.strides[d] = broadcast && below(4) == 0 ? 0 : stride;
-    if (v.strides[d] == 0) continue;
-    last += (v.shape[d] - 1) * stride;
-    stride = stride * (v.shape[d] > 0 ? v.shape[d] : 1) + (below(4) == 0 ? 3 : 0);
-  }
-  v.contiguous = true;
-  int64_t expected = 1;
-  for (int d = v.ndim - 1; d >= 0; --d) {
-    if (v.shape[d] != 1 && v.strides[d] != expected) v.contiguous = false;
-    expected *= v.shape[d];
-  }
-  return {v, v.numel == 0 ? 0 : last + 1};
-}
-struct Scattered : Array {
-  Scattered(DType dtype, const Shape& shape, bool broadcast) : Scattered(place(dtype, shape, broadcast)) {}
-
- private:
-  explicit Scattered(const Placement& p) : Array(p.view.dtype, {p.extent}) {
-    fill(values_for(p.view.dtype, p.extent));
-    void* const data = view.data;
-    view = p.view;
-    view.data = data;
-  }
-};
-
-Shape random_shape(int64_t most) {
-  Shape shape;
-  int64_t numel = 1;
-  for (int64_t d = below(6); d > 0; --d) {
-    const int64_t n = below(6) == 0 ? 1 : 1 + below(below(3) == 0 ? 90 : 9);
-    if (numel * n > most) continue;
-    numel *= n;
-    shape.push_back(n);
-  }
-  return shape;
 }
 
 void check_binary(const BinaryCase& b, DType dtype, const Array& x, const Array& y, Array& out) {
@@ -450,7 +402,8 @@ void test_binary() {
     }
   }
   // Exponents that have a way of their own, and pow's special cases one against another.
-  const double points[] = {0.0, -0.0, 1, -1, 2, -2, 3, -3, 0.5, -0.5, kInf, -kInf, NAN, 1e-40, 1e30, -1e30, 16777217, 7, 2147483648.0};
+  const double points[] = {0.0,  -0.0,  1,   -1,    2,    -2,    3,        -3, 0.5,         -0.5,
+                           kInf, -kInf, NAN, 1e-40, 1e30, -1e30, 16777217, 7,  2147483648.0};
   for (DType dtype : kFloats) {
     Array x(dtype, {19}), s(dtype, {}), out(dtype, {19});
     x.fill(Doubles(points, points + 19));
@@ -540,7 +493,8 @@ void test_copy() {
         for (double value : {2.75, -1.0, 0.0, double(NAN), 1e10}) {
           Array out(from, shape, layout);
           expect(run("fill", isa::fill, {}, {&out}, {value}) == kOk, "fill", "status");
-          compare("fill", out.values(), Doubles(static_cast<size_t>(out.view.numel), converted(kFloat64, from, value)), 0);
+          compare("fill", out.values(), Doubles(static_cast<size_t>(out.view.numel), converted(kFloat64, from, value)),
+                  0);
         }
       }
     }
@@ -619,236 +573,10 @@ void test_copy() {
   }
 }
 
-// --- reductions
-
-struct ReduceCase {
-  const char* name;
-  Kernel kernel;
-  std::function<double(const Doubles&)> want;
-  std::vector<DType> dtypes;
-  int result;  // dtype, or -1: that of x
-  double tolerance;
-  bool nothing;  // defined for no elements
-};
-
-double extreme_of(const Doubles& x, bool lowest) {
-  double best = lowest ? kInf : -kInf;
-  for (double v : x) best = isnan(v) || isnan(best) ? NAN : lowest ? fmin(best, v) : fmax(best, v);
-  return best;
-}
-
-double plain_sum(const Doubles& x) {
-  long double total = 0;
-  for (double v : x) total += v;
-  return static_cast<double>(total);
-}
-
-double arg_of(const Doubles& x, bool lowest) {
-  size_t best = 0;
-  for (size_t i = 1; i < x.size() && !isnan(x[best]); ++i)
-    if (isnan(x[i]) || (lowest ? x[i] < x[best] : x[i] > x[best])) best = i;
-  return static_cast<double>(best);
-}
-
-std::vector<ReduceCase> reduce_cases() {
-  const std::vector<DType> numbers = {kFloat32, kFloat64, kInt32, kUint8}, floats = {kFloat32, kFloat64},
-                           every = {kFloat32, kFloat64, kInt32, kUint8, kBool}, truth = {kBool};
-  return {
-      {"sum", isa::sum, plain_sum, floats, -1, 4, true},
-      {"mean", isa::mean, [](const Doubles& x) { return plain_sum(x) / static_cast<double>(x.size()); }, floats, -1, 4, true},
-      {"prod", isa::prod,
-       [](const Doubles& x) {
-         long double product = 1;
-         for (double v : x) product *= v;
-         return static_cast<double>(product);
-       },
-       floats, -1, 1, true},
-      {"amax", isa::amax, [](const Doubles& x) { return extreme_of(x, false); }, numbers, -1, 0, false},
-      {"amin", isa::amin, [](const Doubles& x) { return extreme_of(x, true); }, numbers, -1, 0, false},
-      {"any", isa::any, [](const Doubles& x) { double r = 0; for (double v : x) r = v != 0 ? 1 : r; return r; }, truth, kBool, 0, true},
-      {"all", isa::all, [](const Doubles& x) { double r = 1; for (double v : x) r = v == 0 ? 0 : r; return r; }, truth, kBool, 0, true},
-      {"count_nonzero", isa::count_nonzero, [](const Doubles& x) { double r = 0; for (double v : x) r += v != 0; return r; },
-       every, kFloat64, 0, true},
-  };
-}
-
-// Values that a reduction of reals can be checked with: no overflow, few specials, products near 1.
-void fill_for_reduction(Array& x, const char* name) {
-  const DType dtype = x.view.dtype;
-  const bool product = strcmp(name, "prod") == 0;
-  const bool specials = !product && below(3) == 0;
-  for (int64_t i = 0; i < x.view.numel; ++i) {
-    double v = dtype == kFloat32 || dtype == kFloat64 ? (product ? 1 + noise() * 0.1 : floor(noise() * 8) + noise())
-               : dtype == kBool                       ? double(below(50) > 0)
-               : dtype == kUint8                      ? double(below(256))
-                                                      : floor(noise() * 1e6);
-    if (strcmp(name, "any") == 0) v = v == 0;
-    if (specials && dtype <= kFloat64 && below(400) == 0) v = below(2) == 0 ? NAN : kInf;
-    x.set(i, rounded(dtype, v));
-  }
-}
-
-// The elements of x that go to each output, in row-major order of what goes. axes: bit d set = d is reduced.
-std::vector<Doubles> groups_of(const Array& x, unsigned axes) {
-  int64_t outputs = 1;
-  for (int d = 0; d < x.view.ndim; ++d) outputs *= axes >> d & 1 ? 1 : x.view.shape[d];
-  std::vector<Doubles> groups(static_cast<size_t>(outputs));
-  for (int64_t i = 0; i < x.view.numel; ++i) {
-    int64_t rest = i, at = 0, scale = 1;
-    for (int d = x.view.ndim - 1; d >= 0; --d) {
-      if (!(axes >> d & 1)) {
-        at += rest % x.view.shape[d] * scale;
-        scale *= x.view.shape[d];
-      }
-      rest /= x.view.shape[d];
-    }
-    groups[static_cast<size_t>(at)].push_back(x.get(i));
-  }
-  return groups;
-}
-
-Shape reduced_shape(const View& x, unsigned axes) {
-  Shape shape;
-  for (int d = 0; d < x.ndim; ++d) shape.push_back(axes >> d & 1 ? 1 : x.shape[d]);
-  return shape;
-}
-
-void check_reduce(const ReduceCase& r, Array& x, unsigned axes) {
-  const DType dtype = x.view.dtype, result = r.result < 0 ? dtype : static_cast<DType>(r.result);
-  fill_for_reduction(x, r.name);
-  Scattered out(result, reduced_shape(x.view, axes), false);
-  const std::vector<Doubles> groups = groups_of(x, axes);
-  const Status status = run(r.name, r.kernel, {&x}, {&out}, {});
-  if (x.view.numel == 0 && out.view.numel > 0 && !r.nothing) {
-    expect(status == kBadShape, r.name, "of nothing");
-    return;
-  }
-  expect(status == kOk, r.name, "status");
-  Doubles want;
-  double scale = 1e-30;
-  for (const Doubles& group : groups) {
-    want.push_back(rounded(result, r.want(group)));
-    // Cancelling terms count with their own size.
-    double size = 0;
-    for (double v : group) size += ::isfinite(v) ? ::fabs(v) : 0;
-    if (r.kernel == static_cast<Kernel>(isa::mean) && !group.empty()) size /= static_cast<double>(group.size());
-    if (r.kernel == static_cast<Kernel>(isa::sum) || r.kernel == static_cast<Kernel>(isa::mean)) scale = fmax(scale, size * 0.2);
-  }
-  // float32 multiplies in double; in float64 every factor may cost half an ULP.
-  const bool long_product = r.kernel == static_cast<Kernel>(isa::prod) && dtype == kFloat64;
-  compare(r.name, out.values(), want, r.tolerance * epsilon_of(dtype) * (long_product ? 512 : 1), scale);
-}
-
-void check_arg(Array& x, int axis, bool lowest) {
-  const char* name = lowest ? "argmin" : "argmax";
-  fill_for_reduction(x, name);
-  for (int64_t i = 0; i < x.view.numel; ++i)  // ties
-    if (below(2) == 0 && !isnan(x.get(i)) && !isinf(x.get(i))) x.set(i, floor(x.get(i)));
-  const unsigned axes = axis < 0 ? 255u : 1u << axis;
-  Scattered out(kInt32, reduced_shape(x.view, axes), false);
-  const Status status = run(name, lowest ? isa::argmin : isa::argmax, {&x}, {&out}, {double(axis)});
-  if (x.view.numel == 0 && out.view.numel > 0) {
-    expect(status == kBadShape, name, "of nothing");
-    return;
-  }
-  expect(status == kOk, name, "status");
-  Doubles want;
-  for (const Doubles& group : groups_of(x, axes)) want.push_back(arg_of(group, lowest));
-  compare(name, out.values(), want, 0);
-}
-
-void test_reduce() {
-  for (const ReduceCase& r : reduce_cases()) {
-    for (DType dtype : r.dtypes) {
-      for (int64_t n = 0; n <= 67; ++n) {
-        Array x(dtype, {n}, n % 4 == 3 ? kGaps : kPacked);
-        check_reduce(r, x, 1);
-      }
-      for (int k = 0; k < 40 * kThorough; ++k) {
-        Scattered x(dtype, random_shape(4000), k % 3 == 0);
-        check_reduce(r, x, static_cast<unsigned>(below(256)));
-      }
-      const Shape large[] = {{100003}, {30011, 3}, {3, 40007}, {900, 130}, {65, 1500}, {7, 30, 600}, {20, 3, 0}, {0, 3}, {2500, 40}};
-      for (const Shape& shape : large) {
-        for (unsigned axes = 0; axes < 1u << shape.size(); ++axes) {
-          Array x(dtype, shape);
-          check_reduce(r, x, axes);
-        }
-      }
-    }
-  }
-  for (DType dtype : {kFloat32, kFloat64, kInt32, kUint8, kBool}) {
-    for (bool lowest : {false, true}) {
-      for (int64_t n = 0; n <= 67; ++n) {
-        Array x(dtype, {n}, n % 4 == 3 ? kGaps : kPacked);
-        check_arg(x, n % 2 == 0 ? 0 : -1, lowest);
-      }
-      for (int k = 0; k < 40 * kThorough; ++k) {
-        Scattered x(dtype, random_shape(4000), k % 3 == 0);
-        check_arg(x, static_cast<int>(below(x.view.ndim + 1)) - 1, lowest);
-      }
-      for (const Shape& shape : {Shape{3000}, Shape{700, 90}, Shape{90, 700}, Shape{3, 0}, Shape{5, 600, 7}})
-        for (int axis = -1; axis < static_cast<int>(shape.size()); ++axis) {
-          Array x(dtype, shape);
-          check_arg(x, axis, lowest);
-        }
-    }
-  }
-}
-
-void test_sum_accuracy() {
-  for (int kind = 0; kind < 3; ++kind) {
-    Array x(kFloat32, {1000000}), out(kFloat32, {1});
-    double want = 0;
-    for (int64_t i = 0; i < 1000000; ++i) {
-      const double v = kind == 0 ? 0.1 : kind == 1 ? (noise() + 1) * 0.5 : 1.0 / static_cast<double>(i + 1);
-      x.set(i, v);
-      want += x.get(i);
-    }
-    run("sum", isa::sum, {&x}, {&out}, {});
-    compare("sum of 1e6", out.values(), {want}, 3e-7);
-    x.view.ndim = 2;  // columns
-    x.view.shape[0] = 62500;
-    x.view.shape[1] = x.view.strides[0] = 16;
-    x.view.strides[1] = 1;
-    Array columns(kFloat32, {1, 16});
-    run("sum", isa::sum, {&x}, {&columns}, {});
-    compare("sum of columns", {plain_sum(columns.values())}, {want}, 3e-7);
-  }
-}
-
-void test_norm() {
-  for (DType dtype : kFloats) {
-    for (int most = 0; most < 2; ++most) {
-      std::vector<Array*> list;
-      long double squares = 0, largest = 0;
-      for (const Shape& shape : {Shape{}, Shape{0}, Shape{7}, Shape{40, 3}, Shape{70001}, Shape{20, 30}}) {
-        list.push_back(new Array(dtype, shape, list.size() == 5 ? kGaps : kPacked));
-        list.back()->fill(random_values(list.back()->view.numel, dtype == kFloat32 ? 1e25 : 1e100, dtype));
-        for (double v : list.back()->values()) {
-          squares += static_cast<long double>(v) * v;
-          largest = fmaxl(largest, fabsl(v));
-        }
-      }
-      Array out(dtype, {});
-      expect(run("foreach_norm", isa::foreach_norm, list, {&out}, {most ? kInf : 2}) == kOk, "foreach_norm", "status");
-      compare("foreach_norm", out.values(), {static_cast<double>(most ? largest : sqrtl(squares))}, most ? 0 : 2 * epsilon_of(dtype));
-      list[2]->set(3, NAN);
-      run("foreach_norm", isa::foreach_norm, list, {&out}, {most ? kInf : 2});
-      expect(isnan(out.get(0)), "foreach_norm", "NaN");
-      for (Array* a : list) delete a;
-    }
-    Array out(dtype, {});
-    expect(run("foreach_norm", isa::foreach_norm, {}, {&out}, {2}) == kOk && out.get(0) == 0, "foreach_norm", "of nothing");
-    expect(run("foreach_norm", isa::foreach_norm, {}, {&out}, {3}) == kBadParameter, "foreach_norm", "p");
-  }
-}
-
 }  // namespace
 
 int main() {
-  static constexpr std::initializer_list<void (*)()> tests = {
-      test_accuracy,        test_unary, test_backward, test_binary,
-      test_where_and_tests, test_copy,  test_reduce,   test_sum_accuracy, test_norm};
+  static constexpr std::initializer_list<void (*)()> tests = {test_accuracy, test_unary,           test_backward,
+                                                              test_binary,   test_where_and_tests, test_copy};
   return run_tests(tests);
 }
