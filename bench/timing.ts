@@ -1,18 +1,15 @@
-/** Longest call that is timed in blocks. */
-const BLOCK_MS = 2;
-
 /**
  * Milliseconds a call, for at least `budget` seconds and at least 7 measurements. `run(n)` makes n calls; calls shorter than 2 ms
- * are timed in blocks that take about that long.
+ * are timed in blocks that take about that long; `blockMs` gives another length.
  */
-export async function timed(run: (calls: number) => Promise<void>, budget: number): Promise<number[]> {
+export async function timed(run: (calls: number) => Promise<void>, budget: number, blockMs = 2): Promise<number[]> {
   let dt = Infinity;
   for (let i = 0; i < 2; i++) {
     const t = performance.now();
     await run(1);
     dt = Math.min(dt, performance.now() - t);
   }
-  const block = Math.max(1, Math.floor(BLOCK_MS / Math.max(dt, 1e-4)));
+  const block = Math.max(1, Math.floor(blockMs / Math.max(dt, 1e-4)));
   const ms: number[] = [];
   const begun = performance.now();
   while (ms.length < 7 || performance.now() - begun < budget * 1e3) {

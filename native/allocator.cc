@@ -23,8 +23,8 @@ namespace myelin {
 namespace {
 
 constexpr size_t kLarge = size_t{256} << 10;  // from here on blocks are mapped, not taken from malloc
-constexpr size_t kHuge = size_t{4} << 20;     // from here on they are aligned for huge pages
 constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kHuge = kHugePage / 2;  // from here on they are aligned for huge pages
 constexpr size_t kSlack = size_t{64} << 20;  // cached bytes that are never worth giving back
 constexpr uint64_t kEpoch = 4096;            // allocations after which "recent use" moves on
 constexpr size_t kMaxBytes = size_t{1} << 46;
@@ -53,10 +53,16 @@ void fence(void* block, size_t open, size_t size) {
 #endif
 }
 
+// What is mapped for a block: a last huge page that would be at least half full is mapped whole.
+size_t mapped_bytes(size_t size) {
+  return size % kHugePage >= kHuge ? (size / kHugePage + 1) * kHugePage : size;
+}
+
 void* system_allocate(size_t size) {
 #if defined(__linux__)
   if (size >= kLarge) {
     const size_t extra = size >= kHuge ? kHugePage : 0;
+    size = mapped_bytes(size);
     void* map = mmap(nullptr, size + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) return nullptr;
     if (extra == 0) return map;
@@ -77,7 +83,7 @@ void system_release(void* block, size_t size) {
   fence(block, size, size);
 #if defined(__linux__)
   if (size >= kLarge) {
-    munmap(block, size);
+    munmap(block, mapped_bytes(size));
     return;
   }
 #endif
