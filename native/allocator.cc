@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t kLarge = size_t{256} << 10;  // from here on blocks are mapped, not taken from malloc
 constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kHuge = kHugePage / 2;  // from here on they are aligned for huge pages
+constexpr size_t kHuge = kHugePage / 2;      // from here on they are aligned for huge pages
 constexpr size_t kSlack = size_t{64} << 20;  // cached bytes that are never worth giving back
 constexpr uint64_t kEpoch = 4096;            // allocations after which "recent use" moves on
 constexpr size_t kMaxBytes = size_t{1} << 46;
@@ -54,9 +54,7 @@ void fence(void* block, size_t open, size_t size) {
 }
 
 // What is mapped for a block: a last huge page that would be at least half full is mapped whole.
-size_t mapped_bytes(size_t size) {
-  return size % kHugePage >= kHuge ? (size / kHugePage + 1) * kHugePage : size;
-}
+size_t mapped_bytes(size_t size) { return size % kHugePage >= kHuge ? (size / kHugePage + 1) * kHugePage : size; }
 
 void* system_allocate(size_t size) {
 #if defined(__linux__)

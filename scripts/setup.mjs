@@ -30,11 +30,13 @@ async function installDependencies() {
     await runQuietly('npm-ci', program, [...first, 'ci', '--no-audit', '--no-fund']);
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
-    throw new StageError(
-      error.message,
-      error.log,
-      'npm needs its registry (see `npm config get registry`) or a filled cache',
-    );
+    // npm says what is wrong first and then how it is used.
+    const log = readIfThere(join(root, 'build', 'logs', 'npm-ci.log'))
+      .split('\n')
+      .slice(0, 20)
+      .join('\n');
+    const hint = 'npm needs its registry (see `npm config get registry`) or a filled cache';
+    throw new StageError(error.message, log, hint);
   }
 }
 

@@ -47,7 +47,7 @@ export function newConfig(
     shuffle: options.shuffle ?? recipe.shuffle,
     optimizer,
     lr: options.lr ?? (optimizer === recipe.optimizer ? recipe.lr : optimizerRates[optimizer]),
-    seed: options.seed ?? 0,
+    seed: options.seed ?? 1,
     data_dir: options.dataDir ?? null,
   };
 }

@@ -25,7 +25,7 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
     .option('--optimizer <name>', `one of ${Object.keys(optimizerRates).join(', ')}`)
     .option('--lr <rate>', 'learning rate', positive)
     .option('--patience <n>', 'stop after this many epochs without a better test accuracy', integer(1))
-    .option('--seed <n>', 'seed of the initial parameters and of every order (default: 0)', integer(0))
+    .option('--seed <n>', 'seed of the initial parameters and of every order (default: 1)', integer(0))
     .option('--threads <n>', 'compute threads (default: all that this process may use)', integer(1))
     .option('--out <dir>', 'directory of the run (default: runs/<model>, numbered)')
     .addOption(

@@ -15,8 +15,8 @@ inline constexpr int kMaxDims = 8;
 // names the op.
 enum Status : int32_t {
   kOk = 0,
-  kOutOfMemory = 1,   // scratch could not be had
-  kBadShape = 2,      // operands do not fit together (the front end has checked: a bug or a hostile caller)
+  kOutOfMemory = 1,  // scratch could not be had
+  kBadShape = 2,     // operands do not fit together (the front end has checked: a bug or a hostile caller)
   kBadDType = 3,
   kBadParameter = 4,  // a parameter is out of its range
   kBadIndex = 5,      // an index *value* is out of range

@@ -5,7 +5,7 @@ import {
   DisposedError,
   DTypeError,
   IndexOutOfRangeError,
-  MyelinError,
+  type MyelinError,
   ShapeError,
   ValueError,
 } from '../../lib/index.js';
