@@ -116,36 +116,9 @@ export {
   type NativeInfo,
 } from './runtime.js';
 
-export { Module, type ForwardHook, type LoadResult, type StateDict, type UnaryModule } from './nn/module.js';
-export { Parameter } from './nn/parameter.js';
-export { Flatten, Identity, Linear, type LinearOptions } from './nn/linear.js';
-export { ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh } from './nn/activation.js';
-export { Dropout } from './nn/dropout.js';
-export { ModuleDict, ModuleList, ParameterList, Sequential } from './nn/container.js';
-export { CrossEntropyLoss, MSELoss, type CrossEntropyLossOptions } from './nn/loss.js';
-export { clipGradNorm, clipGradValue } from './nn/clip.js';
-export * as init from './nn/init.js';
-export { summary, type LayerSummary, type Summary, type SummaryOptions } from './nn/summary.js';
-
-export { Optimizer, type OptimizerStateDict, type ParamGroup, type ParamGroupInput } from './optim/optimizer.js';
-export { SGD, type SGDOptions } from './optim/sgd.js';
-export { Adam, AdamW, type AdamOptions } from './optim/adam.js';
-export { RMSprop, type RMSpropOptions } from './optim/rmsprop.js';
-export { Adagrad, type AdagradOptions } from './optim/adagrad.js';
-export { LRScheduler, type SchedulerState } from './optim/scheduler.js';
-export {
-  CosineAnnealingLR,
-  ExponentialLR,
-  LambdaLR,
-  LinearLR,
-  MultiStepLR,
-  NoamLR,
-  StepLR,
-  type LinearLROptions,
-  type NoamLROptions,
-} from './optim/schedulers.js';
-export { OneCycleLR, type OneCycleLROptions } from './optim/onecycle.js';
-export { ReduceLROnPlateau, type ReduceLROnPlateauOptions } from './optim/plateau.js';
+export * from './nn/index.js';
+export * from './optim/index.js';
+export * from './models/index.js';
 
 export { Dataset, ListDataset, randomSplit, TensorDataset, type Items } from './data/dataset.js';
 export { Rows, type Indices } from './data/rows.js';
@@ -160,7 +133,3 @@ export { JsonlWriter, readJsonl } from './io/jsonl.js';
 export { writeAtomic, type FileContents } from './io/atomic.js';
 
 export * from './train/index.js';
-
-export { MLP, type ModelOptions } from './models/mlp.js';
-export { Mnist1dLinear, Mnist1dMLP } from './models/mnist1d.js';
-export { createModel, modelNames, type ModelName } from './models/registry.js';
