@@ -2,7 +2,7 @@
 // --neon crosses to aarch64 and runs under qemu; NAME runs only programs whose names contain it. The last line is the total.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildDirectory, buildNative, isCurrent } from './build-native.mjs';
 import { StageError, canRun, exclusively, filesBelow, jobs, root, runQuietly } from './project.mjs';
@@ -86,19 +86,22 @@ async function main() {
     }
   }
 
-  const isas = process.arch === 'x64' && kind !== 'neon' ? ['baseline', 'avx2', 'avx512'] : ['neon'];
-  if (kind === 'thread') isas.length = 1;
-  const all = filesBelow('test/native', (name) => name.endsWith('_test.cc')).flatMap((source) => {
-    const name = basename(source, '.cc');
-    return (name.endsWith('_core_test') ? ['core'] : isas).map((isa) => `${name}.${isa}`);
-  });
-  const wanted = all.filter((program) => filters.length === 0 || filters.some((filter) => program.includes(filter)));
-
   const tree = await prepare(kind);
   const [probe, ...probeArgs] = [...launcher, join(await build(tree, ['probe']), 'probe')];
-  const supported = spawnSync(probe ?? '', probeArgs, { encoding: 'utf8' }).stdout.split('\n');
-  const programs = wanted.filter((program) => supported.includes(extname(program).slice(1)));
-  for (const program of wanted) if (!programs.includes(program)) console.log(`${program}: SKIPPED on this processor`);
+  const supported = (spawnSync(probe ?? '', probeArgs, { encoding: 'utf8' }).stdout ?? '').trim().split('\n');
+  if (supported[0] === '') throw new StageError('native tests: test/native/probe cannot run here');
+  // The builds with sanitizers hold the widest instruction set only.
+  const isas = kind === 'sanitize' || kind === 'thread' ? supported.slice(-1) : supported;
+  const programs = filesBelow('test/native', (name) => name.endsWith('_test.cc'))
+    .flatMap((source) => {
+      const name = basename(source, '.cc');
+      return (name.endsWith('_core_test') ? ['core'] : isas).map((isa) => `${name}.${isa}`);
+    })
+    .filter((program) => filters.length === 0 || filters.some((filter) => program.includes(filter)));
+  if (kind === 'host' && process.arch === 'x64') {
+    for (const isa of ['avx2', 'avx512'])
+      if (!isas.includes(isa)) console.log(`${isa}: SKIPPED, not on this processor`);
+  }
 
   const total = { passed: 0, failed: 0 };
   const directory = programs.length > 0 ? await build(tree, programs) : '';

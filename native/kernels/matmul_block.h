@@ -61,7 +61,11 @@ Plan make_plan(Product<T>* p) {
   Plan plan;
   plan.panels = divide_up(p->n, kColumns<T>);
   plan.pack_b = !reads_in_place(p->m, p->n, p->k, p->bcs);
-  plan.pack_a = p->m > kRows && plan.panels >= (p->acs == 1 || p->ars == 1 ? 6 : 2);
+  // Rows of A that are contiguous are read in place until packing them once pays over many panels of B: unless they lie whole
+  // pages apart, where all fall into the same few cache sets.
+  const bool in_rows = p->acs == 1 && p->ars * static_cast<int64_t>(sizeof(T)) % 4096 != 0;
+  const int64_t enough = in_rows ? 48 : p->acs == 1 || p->ars == 1 ? 6 : 2;
+  plan.pack_a = p->m > kRows && plan.panels >= enough;
   plan.depth = larger(1, round_up(divide_up(p->k, larger(1, divide_up(p->k, kDepth<T>))), 4));
   const int64_t in_place = plan.pack_b ? 0 : p->n % N == 0 ? p->n : (plan.panels - 1) * kColumns<T>;
   plan.a = make_packing<kRows>(plan.pack_a ? p->m : 0, p->k, plan.depth, p->ars, p->acs);
