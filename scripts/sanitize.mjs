@@ -58,7 +58,8 @@ if (rest.includes('--programs-only')) {
     TSAN_OPTIONS: `${options}:exitcode=0:report_signal_unsafe=0:history_size=4`,
   };
   const given = rest.filter((arg) => !arg.startsWith('--'));
-  const chosen = given.length > 0 ? given : ['test/native', 'test/ops', 'test/autograd'];
+  // Tests of resident memory mean nothing here: sanitizers hold on to what is freed. Name test/native/workers to run that.
+  const chosen = given.length > 0 ? given : ['test/native/face', 'test/native/stream', 'test/ops', 'test/autograd'];
   const vitest = [
     join(root, 'node_modules', 'vitest', 'vitest.mjs'),
     'run',
