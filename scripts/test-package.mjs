@@ -59,9 +59,17 @@ console.log(value, Array.from((await x.grad?.data()) ?? []).join(' '));
     );
     check('npm install', directory, npm, ['install', '--no-audit', '--no-fund', join(directory, tarball)]);
     check('npx myelin info --json', directory, npx, ['--no', 'myelin', 'info', '--json'], isJson);
+    const compilerOptions = {
+      strict: true,
+      target: 'ES2022',
+      module: 'NodeNext',
+      lib: ['ES2023', 'ESNext.Disposable'],
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules', '@types')],
+    };
+    writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }));
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-    const options = ['--strict', '--target', 'ES2022', '--module', 'NodeNext', '--lib', 'ES2023,ESNext.Disposable'];
-    check('types', directory, process.execPath, [tsc, ...options, '--types', '', 'use.ts']);
+    check('types', directory, process.execPath, [tsc, '-p', '.']);
     check('a program', directory, process.execPath, ['use.js'], (output) => output.trim() === '14 2 4 6');
   }
 } finally {
