@@ -25,7 +25,9 @@ const isSource = (/** @type {string} */ name) => /\.(cc|h|def)$/.test(name);
 export function nativeHash() {
   const { version } = JSON.parse(readIfThere(join(root, 'package.json')));
   const { platform, arch, versions } = process;
-  return hashFiles(['CMakeLists.txt', ...filesBelow('native', isSource)], version, platform, arch, versions.modules);
+  const isas = process.env['MYELIN_BUILD_ISAS'] ?? '';
+  const files = ['CMakeLists.txt', ...filesBelow('native', isSource)];
+  return hashFiles(files, version, platform, arch, versions.modules, isas);
 }
 
 /** @param {Configuration} configuration */

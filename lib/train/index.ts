@@ -14,15 +14,4 @@ export {
 export { BestTracker, type BestState, type EarlyStoppingOptions } from './early_stopping.js';
 export { renderReport, type ReportOptions } from './report.js';
 export type { EpochRecord } from './record.js';
-export type {
-  Batch,
-  BatchSource,
-  Callback,
-  FitResult,
-  FitStatus,
-  OptimizerLike,
-  Progress,
-  SchedulerLike,
-  Stateful,
-  TrainableModel,
-} from './types.js';
+export type * from './types.js';

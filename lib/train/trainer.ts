@@ -225,6 +225,7 @@ export class Trainer {
     let status = 'completed' as FitStatus;
     let saved = performance.now();
     let shown = saved;
+    const breather = new Breather();
     /** Whether the file holds the present moment, or a better one to go on from. */
     let current = false;
     const checkFinite = (): void => {
@@ -260,7 +261,6 @@ export class Trainer {
         if (exhausted()) break;
         this.model.train();
         pace.startEpoch();
-        const breather = new Breather();
         const visit = async (batch: Batch): Promise<boolean> => {
           const turn = this.#trainStep(batch);
           pace.addRows(rowsOf(batch[0]));
