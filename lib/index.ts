@@ -8,6 +8,7 @@ export { detectAnomaly, AnomalyError, enableGrad, isGradEnabled, noGrad, type Ho
 export { grad, type BackwardOptions, type GradOptions } from './autograd/backward.js';
 export { gradcheck, gradgradcheck, type Differentiable, type GradcheckOptions } from './autograd/gradcheck.js';
 export { keep, scope } from './autograd/scope.js';
+export { meta } from './meta.js';
 
 export {
   arange,

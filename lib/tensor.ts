@@ -71,6 +71,11 @@ export class Tensor {
     return dtypes[this.code]!;
   }
 
+  /** Where the elements are: `meta` is nowhere, see {@link meta}. */
+  get device(): 'cpu' | 'meta' {
+    return this.storage.owner === Owner.Meta ? 'meta' : 'cpu';
+  }
+
   /** Number of dimensions. */
   get ndim(): number {
     return this.shape.length;

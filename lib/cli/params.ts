@@ -9,12 +9,13 @@ export function paramsCommand(io: Io): Command {
     .option('--json', 'one JSON line instead of the table')
     .addHelpText('after', examples('myelin params mlp', 'myelin params mnist1d-mlp --json'))
     .action(async (name: string, { json }: { json?: true }) => {
-      const [{ createModel, modelEntry, modelNames }, { summary }] = await Promise.all([
+      const [{ createModel, modelEntry, modelNames }, { summary }, { meta }] = await Promise.all([
         import('../models/registry.js'),
         import('../nn/summary.js'),
+        import('../meta.js'),
       ]);
       const model = oneOf('model', name, modelNames);
-      const table = summary(createModel(model), [1, ...modelEntry(model).inputShape]);
+      const table = meta(() => summary(createModel(model), [1, ...modelEntry(model).inputShape]));
       if (json !== true) {
         io.out.write(`${table.toString()}\n`);
         return;

@@ -1,23 +1,25 @@
-import { addon, freeId, newId } from './stream.js';
+import { addon, freeId, META, newId } from './stream.js';
 
 /**
  * Native memory that one or more tensors look at. Somebody owns it at any time:
  * - `Scoped`: a scope (a module call, `scope(fn)`, a backward pass) that frees it at its end unless it goes further;
  * - `Tape`: the graph that saved it for backward; freed when the last node releases it;
  * - `Collected`: JavaScript's collector, by a ticket whose finalizer runs when nobody holds this object any more;
- * - `Freed`: nobody.
+ * - `Freed`: nobody;
+ * - `Meta`: there is no memory (`meta`).
  */
 export const enum Owner {
   Scoped,
   Tape,
   Collected,
   Freed,
+  Meta,
 }
 
 export class Storage {
   /** Handle in the native core; changes when two storages swap their memory. */
   id: number;
-  owner: Owner = Owner.Scoped;
+  owner: Owner;
   /** How many graph nodes hold this for backward. */
   saved = 0;
   /** How many gradients on their way through backward look at this. */
@@ -35,7 +37,8 @@ export class Storage {
   escape = 0;
 
   constructor() {
-    this.id = newId();
+    this.id = onMeta ? META : newId();
+    this.owner = onMeta ? Owner.Meta : Owner.Scoped;
   }
 }
 
@@ -78,6 +81,19 @@ export function sweep(): void {
   dead[0] = 0;
 }
 
+/** Whether new storages have no memory. */
+let onMeta = false;
+
+/** Whether tensors are made without memory now. */
+export const isMeta = (): boolean => onMeta;
+
+/** Makes storages without memory from now on, or with; returns what it was. */
+export function setMeta(value: boolean): boolean {
+  const previous = onMeta;
+  onMeta = value;
+  return previous;
+}
+
 /** The scope that new storages belong to; null leaves them to the collector. */
 let scoped: Storage[] | null = null;
 
@@ -92,6 +108,7 @@ export function setScope(list: Storage[] | null): Storage[] | null {
 export function newStorage(): Storage {
   if (dead[0] !== 0) sweep();
   const storage = new Storage();
+  if (onMeta) return storage;
   if (scoped !== null) scoped.push(storage);
   else collect(storage);
   return storage;
@@ -100,6 +117,7 @@ export function newStorage(): Storage {
 /** Storages that an op makes for its own backward pass and nobody else sees. */
 export function newSavedStorages(n: number): Storage[] {
   const storages = Array.from({ length: n }, () => new Storage());
+  if (onMeta) return storages;
   if (scoped !== null) scoped.push(...storages);
   else lease(storages);
   return storages;
@@ -129,7 +147,7 @@ export function lease(storages: Storage[]): void {
 
 /** Frees now, whoever owns it. Freeing twice does nothing. */
 export function free(storage: Storage): void {
-  if (storage.owner === Owner.Freed) return;
+  if (storage.owner >= Owner.Freed) return;
   if (storage.ticket !== 0) {
     addon.untrack(storage.ticket);
     endTicket(storage.ticket);
@@ -164,7 +182,7 @@ export function release(storage: Storage): void {
 
 /** Takes a storage out of the graph's hands and leaves it to the collector. */
 export function adopt(storage: Storage): void {
-  if (storage.owner === Owner.Freed || storage.owner === Owner.Collected) return;
+  if (storage.owner >= Owner.Collected) return;
   const owner = storage.lease;
   if (owner !== null) {
     storage.lease = null;

@@ -76,6 +76,9 @@ export interface Operand {
 /** A number stands for a scalar of the dtype given beside it, null for an operand left out. */
 export type Input = Operand | number | null;
 
+/** The handle of a storage without memory; commands that would write to it are left out. */
+export const META = 0;
+
 const FREE = -1;
 const BIND = -2;
 const IMMEDIATE = -1;
@@ -159,10 +162,22 @@ function flushScheduled(): void {
   if (pendingNs > LIGHT_NS) flush(true);
 }
 
+/** The handle of an operand that has memory. */
+function handle(t: Operand): number {
+  const { id } = t.storage;
+  if (id === META) throw noMemory();
+  return id;
+}
+
+/** The error of a read from a tensor without memory. */
+function noMemory(): ValueError {
+  return new ValueError('meta: expected a tensor with values, got one of the meta device; use it inside meta(() => …)');
+}
+
 function putOperand(p: number, t: Operand): number {
   const { shape, stridesOrNull: strides } = t;
   const n = shape.length;
-  words[p] = t.storage.id;
+  words[p] = handle(t);
   words[p + 1] = strides === null ? t.code | (n << 4) | CONTIGUOUS : t.code | (n << 4);
   words[p + 2] = t.offset;
   p += 3;
@@ -178,7 +193,7 @@ function putBroadcast(p: number, t: Operand, shape: readonly number[]): number {
   let same = own.length === n;
   for (let i = 0; same && i < n; i++) same = own[i] === shape[i];
   if (same) return putOperand(p, t);
-  words[p] = t.storage.id;
+  words[p] = handle(t);
   words[p + 1] = t.code | (n << 4);
   words[p + 2] = t.offset;
   p += 3;
@@ -202,7 +217,7 @@ function putBroadcast(p: number, t: Operand, shape: readonly number[]): number {
 /** A contiguous operand of a list as one dimension: lists are walked element by element. */
 function putFlat(p: number, t: Operand): number {
   if (t.stridesOrNull !== null) return putOperand(p, t);
-  words[p] = t.storage.id;
+  words[p] = handle(t);
   words[p + 1] = t.code | (1 << 4) | CONTIGUOUS;
   words[p + 2] = t.offset;
   words[p + 3] = t.numel;
@@ -240,6 +255,7 @@ export function emit(
   ns: number,
   scalarCode = 0,
 ): void {
+  if (outputs.length > 0 && outputs[0]!.storage.id === META) return;
   let p = begin(
     op,
     inputs.length,
@@ -264,6 +280,7 @@ export function emit(
 
 /** `out = op(x)` for elementwise ops without broadcasting. */
 export function emitUnary(op: number, x: Operand, out: Operand, ns: number): void {
+  if (out.storage.id === META) return;
   let p = begin(op, 1, 1, 0, 42);
   p = putOperand(p, x);
   end(putOperand(p, out), ns);
@@ -277,6 +294,7 @@ export function emitBroadcast(
   ns: number,
   scalarCode: number,
 ): void {
+  if (out.storage.id === META) return;
   let p = begin(op, inputs.length, 1, 0, 4 + 19 * (inputs.length + 1));
   const shape = out.shape;
   for (let i = 0; i < inputs.length; i++) {
@@ -299,6 +317,7 @@ export function emitList(
   params: readonly number[],
   ns: number,
 ): void {
+  if (outputs.length > 0 && outputs[0]!.storage.id === META) return;
   let need = 4 + params.length;
   for (let i = 0; i < inputs.length; i++) need += inputs[i]!.stridesOrNull === null ? 4 : 19;
   for (let i = 0; i < outputs.length; i++) need += outputs[i]!.stridesOrNull === null ? 4 : 19;
@@ -314,6 +333,7 @@ export const MAX_LIST = 400;
 
 /** Puts the bytes of `data` into a fresh storage. */
 export function upload(id: number, data: ArrayBufferView): void {
+  if (id === META) return;
   const failure = addon.upload(id, data);
   if (failure !== undefined) throw toError(failure);
   if (position + 2 > LAST_WORD) flush(true);
@@ -357,12 +377,14 @@ function flushForRead(): void {
 
 /** One element after all commands given so far; resolves without leaving the thread when little is pending. */
 export function readItem(id: number, code: number, offset: number): Promise<number> {
+  if (id === META) return Promise.reject(noMemory());
   flushForRead();
   return settle<number>((callback) => addon.item(id, code, offset, callback));
 }
 
 /** Like {@link readItem}, blocking the thread. */
 export function readItemSync(id: number, code: number, offset: number): number {
+  if (id === META) throw noMemory();
   flushForRead();
   const value = addon.item(id, code, offset);
   if (typeof value === 'number') return value;
@@ -371,12 +393,14 @@ export function readItemSync(id: number, code: number, offset: number): number {
 
 /** A copy of `byteLength` bytes of a storage after all commands given so far. */
 export function readBytes(id: number, byteOffset: number, byteLength: number): Promise<ArrayBuffer> {
+  if (id === META) return Promise.reject(noMemory());
   flushForRead();
   return settle<ArrayBuffer>((callback) => addon.read(id, byteOffset, byteLength, callback));
 }
 
 /** Like {@link readBytes}, blocking the thread. */
 export function readBytesSync(id: number, byteOffset: number, byteLength: number): ArrayBuffer {
+  if (id === META) throw noMemory();
   flushForRead();
   const value = addon.read(id, byteOffset, byteLength);
   if (isFailure(value)) throw toError(value);

@@ -91,6 +91,7 @@ export function zeros_<T extends Tensor>(tensor: T): T {
 /** The identity matrix: as many inputs as possible are kept. `tensor` has two dimensions. */
 export function eye_<T extends Tensor>(tensor: T): T {
   const [rows, columns] = checkMatrix('eye_', tensor);
+  if (tensor.device === 'meta') return tensor;
   const values = new Float64Array(rows * columns);
   for (let i = 0; i < Math.min(rows, columns); i++) values[i * columns + i] = 1;
   return fill(tensor, values);
@@ -141,6 +142,7 @@ export function truncNormal_<T extends Tensor>(tensor: T, options: TruncNormalOp
   checkNumber('truncNormal_', 'std', std, { min: Number.MIN_VALUE });
   checkNumber('truncNormal_', 'low', low, { finite: false });
   checkNumber('truncNormal_', 'high', high, { min: low, finite: false });
+  if (tensor.device === 'meta') return tensor;
   const alpha = (low - mean) / std;
   const beta = (high - mean) / std;
   const values = truncated(tensor.numel, alpha, beta, generator);
@@ -184,7 +186,7 @@ export function orthogonal_<T extends Tensor>(tensor: T, { gain = 1, generator }
   if (tensor.ndim < 2) {
     throw new ShapeError(`orthogonal_: expected 2 dimensions or more, got shape ${formatShape(tensor.shape)}`);
   }
-  if (tensor.numel === 0) return tensor;
+  if (tensor.numel === 0 || tensor.device === 'meta') return tensor;
   const rows = tensor.shape[0]!;
   const columns = tensor.numel / rows;
   const wide = rows < columns;
@@ -257,6 +259,7 @@ export function sparse_<T extends Tensor>(
   const [rows, columns] = checkMatrix('sparse_', tensor);
   checkNumber('sparse_', 'sparsity', sparsity, { min: 0, max: 1 });
   checkNumber('sparse_', 'std', std, { min: 0 });
+  if (tensor.device === 'meta') return tensor;
   const values = sample(() => randn([rows * columns], { dtype: 'float64', generator }));
   const zeros = Math.ceil(sparsity * rows);
   for (let column = 0; column < columns; column++) {
