@@ -12,6 +12,7 @@ constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking oth
 constexpr double kTaskProducts = 1.5e6;  // multiply-adds of one task
 constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are not split further
 constexpr int64_t kMaxTasks = 128;
+constexpr int64_t kOwnRows = 192;                  // of a task that packs B itself
 constexpr int64_t kLeastPanels = 4;                // of B, in a task
 constexpr int64_t kPackBytes = int64_t{64} << 20;  // of one operand packed at once
 constexpr size_t kLocalBytes = 16 * 1024;
@@ -29,32 +30,46 @@ size_t plan_bytes(const Plan& plan) {
 template <class T>
 void run_alone(const Product<T>& p, const Plan& plan, T* scratch) {
   for (int64_t unit = 0; unit < plan.a.units + plan.b.units; unit++) pack(p, plan, unit, scratch);
-  for (int64_t i = 0; i < p.m; i += kBlockRows) {
-    run_block(p, plan, i, smaller(p.m, i + kBlockRows), 0, plan.panels, scratch);
-  }
+  run_packed(p, plan, 0, p.m, 0, plan.panels, scratch);
 }
 
-// A whole product on the pool: all pack, then each task takes a block of rows × panels.
+// A whole product on the pool, cut into tasks of rows × panels. What is packed for all tasks is packed first; where a task
+// has rows enough to pay for it, it packs its own panels of B, which then come from its own cache. Every element of C is summed in the same
+// order however the tasks are cut.
 template <class T>
-Status run_together(const Product<T>& p, const Plan& plan, const Pool& pool) {
+Status run_together(const Product<T>& p, Plan plan, const Pool& pool) {
+  const int64_t want =
+      pool.threads == 1 ? 1
+                        : smaller(4 * pool.threads, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
+  const int64_t most_cuts = larger(1, plan.panels / kLeastPanels);
+  const int64_t groups = divide_up(plan.panels, kGroupPanels);
+  const int64_t cuts = groups >= want ? groups : smaller(want, most_cuts);
+  const int64_t panels = divide_up(plan.panels, cuts), panel_blocks = divide_up(plan.panels, panels);
+  const int64_t rows = round_up(divide_up(p.m, divide_up(want, panel_blocks)), kRows);
+  const bool own_b = plan.pack_b && rows >= kOwnRows;
+  const int64_t b_units = own_b ? 0 : plan.b.units;
+  if (own_b) plan.b_size = 0;
   const size_t bytes = plan_bytes<T>(plan);
   T* const packed = bytes == 0 ? nullptr : static_cast<T*>(pool.scratch(pool.self, -1, bytes));
   if (bytes > 0 && !packed) return kOutOfMemory;
-  parallel_for(pool, plan.a.units + plan.b.units, 4, [&](int64_t begin, int64_t end, int) {
-    for (int64_t unit = begin; unit < end; unit++) pack(p, plan, unit, packed);
+  parallel_for(pool, b_units + plan.a.units, 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t unit = begin; unit < end; unit++) pack(p, plan, unit + plan.b.units - b_units, packed);
   });
-  const int64_t want = smaller(kMaxTasks, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
-  const int64_t fewest = divide_up(p.m, kBlockRows);
-  const int64_t cuts = smaller(divide_up(want, fewest), larger(1, plan.panels / kLeastPanels));
-  const int64_t panels = divide_up(plan.panels, cuts), panel_blocks = divide_up(plan.panels, panels);
-  const int64_t rows = round_up(divide_up(p.m, larger(fewest, divide_up(want, panel_blocks))), kRows);
-  parallel_for(pool, divide_up(p.m, rows) * panel_blocks, 1, [&](int64_t begin, int64_t end, int) {
+  int32_t failed = 0;
+  parallel_for(pool, divide_up(p.m, rows) * panel_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
+    T* const own = own_b ? static_cast<T*>(pool.scratch(pool.self, worker, kGroupBytes)) : nullptr;
+    if (own_b && !own) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
     for (int64_t t = begin; t < end; t++) {
       const int64_t i = t / panel_blocks * rows, j = t % panel_blocks * panels;
-      run_block(p, plan, i, smaller(p.m, i + rows), j, smaller(plan.panels, j + panels), packed);
+      const int64_t i1 = smaller(p.m, i + rows), j1 = smaller(plan.panels, j + panels);
+      if (own_b) {
+        run_packing(p, plan, i, i1, j, j1, packed, own);
+      } else {
+        run_packed(p, plan, i, i1, j, j1, packed);
+      }
     }
   });
-  return kOk;
+  return failed ? kOutOfMemory : kOk;
 }
 
 // Cuts a product whose packed operands would be too large: along k when even one panel is, else along n or m.

@@ -28,10 +28,12 @@ inline void turn(Product<T>* p) {
   p->turned = !q.turned;
 }
 
-// Block sizes: a slice of a B panel stays in L1, a block of A in L2.
+// Block sizes: a slice of a B panel stays in L1 while a block of rows of A goes by, that block and a group of panels in L2.
+inline constexpr int64_t kPanelBytes = 24 * 1024, kGroupBytes = 12 * kPanelBytes;
 template <class T>
-inline constexpr int64_t kDepth = sizeof(T) == 4 ? 512 : 256;
-inline constexpr int64_t kBlockRows = 24 * kRows;
+inline constexpr int64_t kDepth = kPanelBytes / (kColumns<T> * static_cast<int64_t>(sizeof(T))) / 16 * 16;
+inline constexpr int64_t kGroupPanels = kGroupBytes / kPanelBytes;
+inline constexpr int64_t kBlockRows = 96 / kRows * kRows;
 
 // Decided by the shape alone, so that results do not depend on the number of threads.
 struct Plan {
@@ -61,10 +63,10 @@ Plan make_plan(Product<T>* p) {
   Plan plan;
   plan.panels = divide_up(p->n, kColumns<T>);
   plan.pack_b = !reads_in_place(p->m, p->n, p->k, p->bcs);
-  // Rows of A that are contiguous are read in place until packing them once pays over many panels of B: unless they lie whole
-  // pages apart, where all fall into the same few cache sets.
+  // Packing A once pays over enough panels of B; contiguous rows are read in place the longest, unless they lie whole pages
+  // apart, where all fall into the same few cache sets.
   const bool in_rows = p->acs == 1 && p->ars * static_cast<int64_t>(sizeof(T)) % 4096 != 0;
-  const int64_t enough = in_rows ? 48 : p->acs == 1 || p->ars == 1 ? 6 : 2;
+  const int64_t enough = in_rows ? 24 : p->acs == 1 || p->ars == 1 ? 6 : 2;
   plan.pack_a = p->m > kRows && plan.panels >= enough;
   plan.depth = larger(1, round_up(divide_up(p->k, larger(1, divide_up(p->k, kDepth<T>))), 4));
   const int64_t in_place = plan.pack_b ? 0 : p->n % N == 0 ? p->n : (plan.panels - 1) * kColumns<T>;
@@ -85,59 +87,84 @@ void pack(const Product<T>& p, const Plan& plan, int64_t unit, T* packed) {
   }
 }
 
-// Rows [i0, i1) × panels [j0, j1) of C; i0 is a multiple of kRows.
+// The slice of B that a block multiplies with: where panel `first` of it lies when B is packed.
 template <class T>
-void run_block(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, const T* packed) {
+struct PackedB {
+  const T* data;
+  int64_t first;
+};
+
+// The part of C's rows [i0, i1) × panels [j0, j1) that k in [k0, k0 + plan.depth) gives; i0 is a multiple of kRows. a is the packed A.
+template <class T>
+void run_block(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+               const T* packed_a, PackedB<T> packed_b) {
   constexpr int N = Vec<T>::N;
-  constexpr int64_t row_bytes = kColumns<T> * static_cast<int64_t>(sizeof(T));
   alignas(64) T tile[kRows * kColumns<T>];
   alignas(64) T turned[kTurnedStride<T> * kColumns<T>];
   Epilogue<T> e = p.out;
-  for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += plan.depth) {
-    const int64_t depth = smaller(plan.depth, p.k - k0);
-    const bool last = k0 + depth >= p.k;
-    e.beta = k0 == 0 ? p.out.beta : T(1);
-    e.bias = last ? p.out.bias : nullptr;
-    e.activation = last ? p.out.activation : kNoActivation;
-    const bool plain =
-        e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation && (e.beta == 0 || e.beta == 1);
-    const TileMode mode = e.beta == 0 ? kStore : kAdd;
-    const T* const a_packed = packed + plan.b_size + k0 * plan.a.panels * kRows;
-    for (int64_t panel = j0; panel < j1; panel++) {
-      const int64_t j = panel * kColumns<T>;
-      const int columns = static_cast<int>(smaller(kColumns<T>, p.n - j));
-      const int vectors = (columns + N - 1) / N;
-      const T* b = p.b + j + k0 * p.brs;
-      int64_t bs = p.brs;
-      if (plan.pack_b || columns % N != 0) {
-        b = packed + panel_at<kColumns<T>>(plan.b.panels, p.k, plan.depth, k0, panel - (plan.panels - plan.b.panels));
-        bs = kColumns<T>;
+  const int64_t depth = smaller(plan.depth, p.k - k0);
+  const bool last = k0 + depth >= p.k;
+  e.beta = k0 == 0 ? p.out.beta : T(1);
+  e.bias = last ? p.out.bias : nullptr;
+  e.activation = last ? p.out.activation : kNoActivation;
+  const bool plain =
+      e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation && (e.beta == 0 || e.beta == 1);
+  const TileMode mode = e.beta == 0 ? kStore : kAdd;
+  const auto* const micro = plan.pack_a ? micro_table<T, true>.at : micro_table<T, false>.at;
+  for (int64_t panel = j0; panel < j1; panel++) {
+    const int64_t j = panel * kColumns<T>;
+    const int columns = static_cast<int>(smaller(kColumns<T>, p.n - j));
+    const int vectors = (columns + N - 1) / N;
+    const T* b = p.b + j + k0 * p.brs;
+    int64_t bs = p.brs;
+    if (plan.pack_b || columns % N != 0) {
+      b = packed_b.data + (panel - packed_b.first) * depth * kColumns<T>;
+      bs = kColumns<T>;
+    }
+    for (int64_t i = i0; i < i1; i += kRows) {
+      const int rows = static_cast<int>(smaller(kRows, i1 - i));
+      const T* a = plan.pack_a ? packed_a + (k0 * plan.a.panels * kRows + i * depth) : p.a + i * p.ars + k0 * p.acs;
+      const Micro<T> kernel = micro[rows - 1][vectors - 1];
+      if (plain && columns % N == 0) {
+        kernel(depth, a, p.ars, p.acs, b, bs, e.c + i * e.crs + j, e.crs, mode);
+        continue;
       }
-      // The next panel comes from memory, whose pages stop the hardware's prefetching: fetch a share of it with each tile.
-      const char* ahead = reinterpret_cast<const char*>(b + depth * kColumns<T>);
-      const char* const ahead_end = ahead + (plan.pack_b && panel + 1 < j1 ? depth * row_bytes : 0);
-      const int64_t share = round_up(divide_up(depth * row_bytes, divide_up(i1 - i0, kRows)), 64);
-      const auto* const micro = plan.pack_a ? micro_table<T, true>.at : micro_table<T, false>.at;
-      for (int64_t i = i0; i < i1; i += kRows) {
-        const int rows = static_cast<int>(smaller(kRows, i1 - i));
-        const T* a = plan.pack_a ? a_packed + i * depth : p.a + i * p.ars + k0 * p.acs;
-        const Micro<T> kernel = micro[rows - 1][vectors - 1];
-        for (const char* stop = ahead + share; ahead < stop && ahead < ahead_end; ahead += 64)
-          __builtin_prefetch(ahead, 0, 2);
-        if (!p.turned) {
-          for (int r = 0; r < rows; r++) prefetch(e.c + (i + r) * e.crs + j * e.ccs);
-        }
-        if (plain && columns % N == 0) {
-          kernel(depth, a, p.ars, p.acs, b, bs, e.c + i * e.crs + j, e.crs, mode);
-          continue;
-        }
-        kernel(depth, a, p.ars, p.acs, b, bs, tile, kColumns<T>, kStore);
-        if (p.turned) {
-          turn_tile(tile, rows, columns, turned);
-          finish(e, turned, kTurnedStride<T>, j, columns, i, rows);
-        } else {
-          finish(e, tile, kColumns<T>, i, rows, j, columns);
-        }
+      kernel(depth, a, p.ars, p.acs, b, bs, tile, kColumns<T>, kStore);
+      if (p.turned) {
+        turn_tile(tile, rows, columns, turned);
+        finish(e, turned, kTurnedStride<T>, j, columns, i, rows);
+      } else {
+        finish(e, tile, kColumns<T>, i, rows, j, columns);
+      }
+    }
+  }
+}
+
+// Rows [i0, i1) × panels [j0, j1) of C, B being packed whole or read in place.
+template <class T>
+void run_packed(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                const T* packed) {
+  for (int64_t group = j0; group < j1; group += kGroupPanels) {
+    const int64_t end = smaller(j1, group + kGroupPanels);
+    for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += plan.depth) {
+      const PackedB<T> b = {packed + k0 * plan.b.panels * kColumns<T>, plan.panels - plan.b.panels};
+      for (int64_t i = i0; i < i1; i += kBlockRows) {
+        run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed + plan.b_size, b);
+      }
+    }
+  }
+}
+
+// Likewise, packing each group of panels of B into `own` (of kGroupBytes) when its turn comes; packed holds A alone.
+template <class T>
+void run_packing(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                 const T* packed_a, T* own) {
+  for (int64_t group = j0; group < j1; group += kGroupPanels) {
+    const int64_t end = smaller(j1, group + kGroupPanels);
+    for (int64_t k0 = 0; k0 < p.k; k0 += plan.depth) {
+      pack_panels<T, kColumns<T>>(plan.b, p.b, k0, 0, smaller(plan.depth, p.k - k0), group, end, own);
+      for (int64_t i = i0; i < i1; i += kBlockRows) {
+        run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed_a, PackedB<T>{own, group});
       }
     }
   }

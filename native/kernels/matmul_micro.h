@@ -15,7 +15,7 @@ inline constexpr int kRows = 6, kVectors = 2;
 inline constexpr int kRows = 4, kVectors = 2;
 #endif
 template <class T>
-inline constexpr int kColumns = kVectors * Vec<T>::N;
+inline constexpr int kColumns = kVectors* Vec<T>::N;
 
 // What becomes of the tile: written, or added to what is there.
 enum TileMode { kStore = 0, kAdd = 1 };
@@ -38,7 +38,7 @@ void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int6
   int64_t at = 0;
 #pragma GCC unroll 4
   for (int64_t k = 0; k < depth; k++) {
-    if constexpr (Packed) prefetch(a + 16 * kRows);
+    if constexpr (Packed) prefetch(a + 32 * kRows);
     Vec<T> bv[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) bv[v] = load(b + v * N);

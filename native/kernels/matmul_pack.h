@@ -71,6 +71,9 @@ inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
+// Rows of k packed at a time where neighbouring rows of the operand share cache lines.
+inline constexpr int64_t kSlice = 8;
+
 // How an operand of `width` rows and k columns is packed: cut along k into blocks of `depth`, each a sequence of panels of
 // W rows. The work is cut into units that may be done in any order: where neighbouring rows share cache lines (ws = 1),
 // a slice of k by many panels, else all of a block by few.
@@ -81,7 +84,7 @@ struct Packing {
 template <int W>
 inline Packing make_packing(int64_t width, int64_t k, int64_t depth, int64_t ws, int64_t ks) {
   Packing q = {width, k, depth, ws, ks, divide_up(width, W), 0, 0, 0, 0, 0};
-  q.slice = ws == 1 ? 32 : depth;
+  q.slice = ws == 1 ? 4 * kSlice : depth;
   q.slices = divide_up(depth, q.slice);
   q.group = ws == 1 ? 1024 / W : larger(1, 8192 / (W * depth));
   q.groups = divide_up(q.panels, q.group);
@@ -99,23 +102,33 @@ inline int64_t panel_at(int64_t panels, int64_t k, int64_t depth, int64_t k0, in
   return (k0 * panels + panel * smaller(depth, k - k0)) * W;
 }
 
+// Of the block of k that starts at k0, [from, from + part) of panels [p0, p1): out is where panel p0 lies.
+template <class T, int W>
+void pack_panels(const Packing& q, const T* in, int64_t k0, int64_t from, int64_t part, int64_t p0, int64_t p1,
+                 T* out) {
+  const int64_t depth = smaller(q.depth, q.k - k0), slice = q.ws == 1 ? kSlice : part;
+  for (int64_t k = from; k < from + part; k += slice) {
+    for (int64_t panel = p0; panel < p1; panel++) {
+      const int64_t w = panel * W;
+      pack_panel<T, W>(in + w * q.ws + (k0 + k) * q.ks, q.ws, q.ks, static_cast<int>(smaller(W, q.width - w)),
+                       q.width - w, smaller(slice, from + part - k), out + (panel - p0) * depth * W + k * W);
+    }
+  }
+}
+
 template <class T, int W>
 void pack_unit(const Packing& q, const T* in, int64_t unit, T* out) {
   const int64_t group = unit % q.groups, rest = unit / q.groups;
   const int64_t k0 = rest / q.slices * q.depth, from = rest % q.slices * q.slice;
   const int64_t part = smaller(q.slice, smaller(q.depth, q.k - k0) - from);
   if (part <= 0) return;
-  const int64_t last = smaller(q.panels, (group + 1) * q.group);
-  for (int64_t panel = group * q.group; panel < last; panel++) {
-    const int64_t w = panel * W;
-    pack_panel<T, W>(in + w * q.ws + (k0 + from) * q.ks, q.ws, q.ks, static_cast<int>(smaller(W, q.width - w)),
-                     q.width - w, part, out + panel_at<W>(q.panels, q.k, q.depth, k0, panel) + from * W);
-  }
+  const int64_t first = group * q.group, last = smaller(q.panels, first + q.group);
+  pack_panels<T, W>(q, in, k0, from, part, first, last, out + panel_at<W>(q.panels, q.k, q.depth, k0, first));
 }
 
 // The kRows × kColumns tile turned: out[j·kTurnedStride + i] = tile[i·kColumns + j] for i < rows, j < columns.
 template <class T>
-inline constexpr int kTurnedStride = (kRows + Vec<T>::N - 1) / Vec<T>::N * Vec<T>::N;
+inline constexpr int kTurnedStride = (kRows + Vec<T>::N - 1) / Vec<T>::N* Vec<T>::N;
 template <class T>
 void turn_tile(const T* tile, int rows, int columns, T* out) {
   constexpr int N = Vec<T>::N;
