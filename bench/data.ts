@@ -1,44 +1,33 @@
 import { fromTypedArray, noGrad, type Module, type Tensor } from 'myelin';
+import { intValues, uniValues } from './values.js';
 
-/** FNV-1a, 32 bits, of ASCII text. */
-export function fnv(text: string): number {
-  let h = 2166136261;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619);
-  return h >>> 0;
-}
-
-/** The i-th number in [0, 1) of a seed's sequence: a hash of the position, with 24 bits. */
-export function u(seed: number, i: number): number {
-  let x = (Math.imul(i, 0x9e3779b9) + seed) | 0;
-  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
-  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
-  x ^= x >>> 16;
-  return (x >>> 8) / 2 ** 24;
-}
-
-/** float32 values in [low, high) by the name's sequence, row-major. */
-export function uni(name: string, shape: readonly number[], low: number, high: number): Tensor {
-  const seed = fnv(name);
-  const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  for (let i = 0; i < values.length; i++) values[i] = low + (high - low) * u(seed, i);
-  return fromTypedArray(values, shape);
-}
+/** float32 values in [low, high) by the name's sequence. */
+export const uni = (name: string, shape: readonly number[], low: number, high: number): Tensor =>
+  fromTypedArray(uniValues(name, shape, low, high), shape);
 
 /** int32 values in [0, k) by the name's sequence. */
-export function ints(name: string, shape: readonly number[], k: number): Tensor {
-  const seed = fnv(name);
-  const values = new Int32Array(shape.reduce((a, b) => a * b, 1));
-  for (let i = 0; i < values.length; i++) values[i] = Math.floor(u(seed, i) * k);
-  return fromTypedArray(values, shape);
-}
+export const ints = (name: string, shape: readonly number[], k: number): Tensor =>
+  fromTypedArray(intValues(name, shape, k), shape);
 
-/** Matrices from their names' sequences in ±√(3 / fan-in), biases zero. */
+/**
+ * Sets every parameter from its name's sequence in ±bound: √(3 / fan-in) for matrices and convolutions, 1/√hidden for recurrent
+ * weights, 0.1 for embeddings. Gains of norms are 1, biases 0.
+ */
 export function initialise<M extends Module>(model: M): M {
+  const parameters = new Map(model.namedParameters());
   noGrad(() => {
-    for (const [name, parameter] of model.namedParameters()) {
-      const fanIn = parameter.shape[1];
-      if (fanIn === undefined) parameter.zero_();
-      else parameter.copy_(uni(name, parameter.shape, -Math.sqrt(3 / fanIn), Math.sqrt(3 / fanIn)));
+    for (const [name, parameter] of parameters) {
+      const { shape } = parameter;
+      if (shape.length < 2) {
+        parameter.fill_(name.endsWith('weight') ? 1 : 0);
+        continue;
+      }
+      const recurrent = parameters.get(name.replace('weight_ih', 'weight_hh'));
+      const fanIn = shape.slice(1).reduce((a, b) => a * b, 1);
+      let bound = Math.sqrt(3 / fanIn);
+      if (/(emb|wte|wpe)\.weight$/.test(name)) bound = 0.1;
+      else if (/weight_[ih]h/.test(name)) bound = 1 / Math.sqrt(recurrent?.shape[1] ?? fanIn);
+      parameter.copy_(uni(name, shape, -bound, bound));
     }
   });
   return model;

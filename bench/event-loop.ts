@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getNumThreads, setNumThreads } from 'myelin';
-import { quantile } from './timing.js';
-import { workloads } from './workloads.js';
+import { quantile } from './statistics.js';
+import { workloads } from './workloads/index.js';
 
 interface Measurement {
   readonly delay_p50_ms: number;
@@ -49,7 +49,7 @@ const directory = await mkdtemp(join(tmpdir(), 'myelin-loop-'));
 try {
   const file = join(directory, 'file');
   await writeFile(file, Buffer.alloc(64 * 1024));
-  const work = workloads['mlp-mnist-b1024']?.();
+  const work = await workloads.find(({ name }) => name === 'mlp-mnist-b1024')?.make();
   if (work === undefined) throw new Error('no workload');
   for (let i = 0; i < 10; i++) await work.step();
 

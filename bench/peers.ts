@@ -1,40 +1,90 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import type { Result } from './result.js';
+import { compiled } from './compile.js';
+import type { Command } from './party.js';
 
-const run = promisify(execFile);
+/** What starting a peer depends on. */
+export interface PeerOptions {
+  readonly threads: number;
+  /** The Python interpreter that has PyTorch. */
+  readonly python: string;
+}
+
+/** A library to be compared with. */
+export interface Peer {
+  /** One line of help. */
+  readonly about: string;
+  /** What to install where it is missing. */
+  readonly install: string;
+  /** Whether it may have an entry of this name; what it lacks beyond that it says itself. */
+  readonly has: (name: string) => boolean;
+  readonly command: (options: PeerOptions) => Promise<Command>;
+}
+
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
 /** Debian's OpenBLAS on OpenMP, so that BLAS and PyTorch share one thread pool instead of fighting for the cores. */
 const OPENBLAS = '/usr/lib/x86_64-linux-gnu/openblas-openmp';
 
-/** The environment in which PyTorch is at its best: one thread pool, and memory that is reused instead of mapped anew. */
-function torchEnvironment(threads: number): NodeJS.ProcessEnv {
+/** What some shells set for other reasons would keep OpenBLAS from choosing its kernels for this processor. */
+function environment(threads: number): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     OMP_NUM_THREADS: String(threads),
     OPENBLAS_NUM_THREADS: String(threads),
+  };
+  delete env['OPENBLAS_CORETYPE'];
+  delete env['OPENBLAS_L2_SIZE'];
+  return env;
+}
+
+/** The environment in which PyTorch is at its best: one thread pool, and memory that is reused instead of mapped anew. */
+function torchEnvironment(threads: number): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {
+    ...environment(threads),
     MALLOC_MMAP_MAX_: '0',
     MALLOC_MMAP_THRESHOLD_: '4294967296',
     MALLOC_TRIM_THRESHOLD_: '17179869184',
     MALLOC_TOP_PAD_: '67108864',
   };
-  // Set for other reasons on some machines; both would keep OpenBLAS from choosing for this processor.
-  delete env['OPENBLAS_CORETYPE'];
-  delete env['OPENBLAS_L2_SIZE'];
-  if (existsSync(join(OPENBLAS, 'libblas.so.3'))) {
+  if (existsSync(join(OPENBLAS, 'libblas.so.3')))
     env['LD_LIBRARY_PATH'] = [OPENBLAS, process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':');
-  }
   return env;
 }
 
-/** Runs one workload in PyTorch, in a process of its own. `MYELIN_BENCH_PYTHON` names the interpreter. */
-export async function torch(name: string, threads: number, budget: number): Promise<Result> {
-  const script = fileURLToPath(new URL('../peers/torch_suite.py', import.meta.url));
-  const python = process.env['MYELIN_BENCH_PYTHON'] ?? '/usr/bin/python3';
-  const args = [script, '--only', name, '--threads', String(threads), '--budget', String(budget)];
-  const { stdout } = await run(python, args, { env: torchEnvironment(threads) });
-  return JSON.parse(stdout) as Result;
+function native(library: 'onednn' | 'openblas', has: (name: string) => boolean): Omit<Peer, 'about' | 'install'> {
+  return {
+    has,
+    async command({ threads }) {
+      const flags = library === 'onednn' ? ['-DPEER_ONEDNN', '-ldnnl'] : ['-DPEER_OPENBLAS', '-lopenblas'];
+      const program = await compiled('peers/native.cc', `peer-${library}`, ['-fopenmp', ...flags]);
+      return { program, args: [String(threads)], env: environment(threads) };
+    },
+  };
 }
+
+/** Every peer by the word that `--against` takes. */
+export const peers: Readonly<Record<string, Peer>> = {
+  torch: {
+    about: 'PyTorch at its best: channels-last convolutions, fused or foreach optimizers, reused memory',
+    install: 'apt-get install python3-torch libopenblas0-openmp, or --python for an interpreter that has it',
+    has: () => true,
+    command: ({ threads, python }) =>
+      Promise.resolve({
+        program: python,
+        args: [path('../peers/torch/suite.py'), '--threads', String(threads), '--serve'],
+        env: torchEnvironment(threads),
+      }),
+  },
+  onednn: {
+    about: 'oneDNN alone, for matrix products and convolutions in the layout that it prefers',
+    install: 'apt-get install g++ libdnnl-dev',
+    ...native('onednn', (name) => /^(gemm|conv)-/.test(name)),
+  },
+  openblas: {
+    about: 'OpenBLAS alone, for matrix products',
+    install: 'apt-get install g++ libopenblas-pthread-dev',
+    ...native('openblas', (name) => name.startsWith('gemm-')),
+  },
+};

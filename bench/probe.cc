@@ -1,10 +1,14 @@
-// The machine's ceiling: single-precision fused multiply-adds a second with every thread busy, nothing touching memory.
-//   g++ -std=c++17 -O2 -march=native -ffp-contract=fast -pthread bench/probe.cc -o probe && ./probe THREADS
-// Prints {"threads":N,"gflops":F}: the best of several short runs, all threads started together.
+// What the machine can do: single-precision fused multiply-adds a second with every thread busy and nothing touching memory, and the
+// bytes a second that move when every thread reads, copies, adds or updates arrays, in cache and beyond it.
+//   g++ -std=c++17 -O2 -march=native -ffp-contract=fast -pthread bench/probe.cc -o probe && ./probe THREADS CACHE_BYTES RUNS
+// Prints {"gflops":F,"gbs":{"cache":B,"memory":B}}: the best of so many short runs, all threads started together.
+#include <sys/mman.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -16,7 +20,7 @@ constexpr int kBytes = 32;
 constexpr int kBytes = 16;
 #endif
 using Vec = float __attribute__((vector_size(kBytes)));
-constexpr int kLanes = kBytes / sizeof(float);
+constexpr long kLanes = kBytes / sizeof(float);
 // Latency times throughput: at least 4 cycles on 2 units need 8 independent chains.
 constexpr int kChains = 12;
 constexpr long kRounds = 4'000'000;
@@ -36,30 +40,123 @@ static float fma_loop(float seed) {
   return sum[0];
 }
 
+// Past the cache when the array does not fit: a plain store would read the line first.
+static void store(Vec* to, Vec value, bool stream) {
+#if defined(__SSE__)
+  if (stream) {
+#if defined(__AVX512F__)
+    __builtin_ia32_movntps512(reinterpret_cast<float*>(to), value);
+#elif defined(__AVX__)
+    __builtin_ia32_movntps256(reinterpret_cast<float*>(to), value);
+#else
+    __builtin_ia32_movntps(reinterpret_cast<float*>(to), value);
+#endif
+    return;
+  }
+#else
+  (void)stream;
+#endif
+  *to = value;
+}
+
+// Adds n vectors into `sum`.
+static void read_loop(const Vec* x, long n, Vec* sum) {
+  Vec s[4] = {};
+  for (long i = 0; i + 4 <= n; i += 4)
+    for (int j = 0; j < 4; ++j) s[j] += x[i + j];
+  *sum = s[0] + s[1] + s[2] + s[3];
+}
+
+// y = x + z, all of n vectors.
+static void add_loop(const Vec* x, const Vec* z, Vec* y, long n, bool stream) {
+  for (long i = 0; i < n; ++i) store(y + i, x[i] + z[i], stream);
+}
+
+static void copy_loop(const Vec* x, Vec* y, long n, bool stream) {
+  for (long i = 0; i < n; ++i) store(y + i, x[i], stream);
+}
+
+// x += z and y += z: what an optimizer does, where lines are written to where they were read.
+static void update_loop(Vec* x, Vec* y, const Vec* z, long n) {
+  for (long i = 0; i < n; ++i) {
+    x[i] += z[i];
+    y[i] += z[i];
+  }
+}
+
+// Seconds until every thread has run `work(thread)`, begun together.
+static double together(int threads, const std::function<void(int)>& work) {
+  std::atomic<int> ready{0};
+  std::vector<std::chrono::steady_clock::time_point> from(static_cast<size_t>(threads)), to(from);
+  std::vector<std::thread> pool;
+  for (int t = 0; t < threads; ++t) {
+    pool.emplace_back([&, t] {
+      ready.fetch_add(1);
+      while (ready.load() < threads) {
+      }
+      from[static_cast<size_t>(t)] = std::chrono::steady_clock::now();
+      work(t);
+      to[static_cast<size_t>(t)] = std::chrono::steady_clock::now();
+    });
+  }
+  for (std::thread& thread : pool) thread.join();
+  auto first = from[0], last = to[0];
+  for (auto time : from) first = time < first ? time : first;
+  for (auto time : to) last = time > last ? time : last;
+  return std::chrono::duration<double>(last - first).count();
+}
+
+// The best of reading, copying, adding and updating arrays of `bytes` in all, in GB/s, each repeated until `volume` bytes have moved.
+static double bandwidth(int threads, long bytes, double volume, int runs, bool stream) {
+  const long n = bytes / 3 / threads / kBytes;  // vectors an array and thread
+  const size_t size = static_cast<size_t>(3 * n * threads * kBytes);
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+#if defined(MADV_HUGEPAGE)
+  madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  Vec* base = static_cast<Vec*>(memory);
+  std::vector<Vec> sums(static_cast<size_t>(threads) * 8);
+  const auto array = [&](int t, int which) { return base + (t * 3 + which) * n; };
+  together(threads, [&](int t) {
+    for (long i = 0; i < 3 * n; ++i) array(t, 0)[i] = Vec{} + 1.0f;
+  });
+  double best = 0;
+  const auto measure = [&](int arrays, const std::function<void(int)>& once) {
+    const double moved = static_cast<double>(arrays) * static_cast<double>(n) * threads * kBytes;
+    const long repeats = moved < volume ? static_cast<long>(volume / moved) : 1;
+    const double s = together(threads, [&](int t) {
+      for (long r = 0; r < repeats; ++r) once(t);
+    });
+    const double rate = moved * static_cast<double>(repeats) / s * 1e-9;
+    best = rate > best ? rate : best;
+  };
+  for (int run = 0; run < runs; ++run) {
+    measure(3, [&](int t) {
+      read_loop(array(t, 0), 3 * n, &sums[static_cast<size_t>(t) * 8]);
+      asm volatile("" ::: "memory");
+    });
+    measure(2, [&](int t) { copy_loop(array(t, 0), array(t, 1), n, stream); });
+    measure(3, [&](int t) { add_loop(array(t, 0), array(t, 1), array(t, 2), n, stream); });
+    measure(5, [&](int t) { update_loop(array(t, 0), array(t, 1), array(t, 2), n); });
+  }
+  munmap(memory, size);
+  return best;
+}
+
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  if (threads < 1 || threads > 1024) return 2;
-  double best = 0;
-  for (int run = 0; run < 6; ++run) {
-    std::atomic<int> ready{0};
-    std::vector<double> gflops(static_cast<size_t>(threads));
-    std::vector<std::thread> pool;
-    for (int t = 0; t < threads; ++t) {
-      pool.emplace_back([&, t] {
-        ready.fetch_add(1);
-        while (ready.load() < threads) {
-        }
-        const auto start = std::chrono::steady_clock::now();
-        volatile float sink = fma_loop(static_cast<float>(t) * 1e-3f);
-        (void)sink;
-        const std::chrono::duration<double> s = std::chrono::steady_clock::now() - start;
-        gflops[static_cast<size_t>(t)] = 2.0 * kLanes * kChains * kRounds / s.count() * 1e-9;
-      });
-    }
-    double total = 0;
-    for (std::thread& thread : pool) thread.join();
-    for (double g : gflops) total += g;
-    if (total > best) best = total;
+  const long cache = argc > 2 ? std::atol(argv[2]) : 8L << 20;
+  const int runs = argc > 3 ? std::atoi(argv[3]) : 6;
+  if (threads < 1 || threads > 1024 || cache < 1 << 16 || runs < 1) return 2;
+  double gflops = 0;
+  for (int run = 0; run < runs; ++run) {
+    volatile float sink = 0;
+    const double s = together(threads, [&](int t) { sink = fma_loop(static_cast<float>(t) * 1e-3f); });
+    const double rate = 2.0 * kLanes * kChains * kRounds * threads / s * 1e-9;
+    gflops = rate > gflops ? rate : gflops;
   }
-  std::printf("{\"threads\":%d,\"gflops\":%.1f}\n", threads, best);
+  const double in_cache = bandwidth(threads, cache / 4, 5e8, runs, false);
+  const double in_memory = bandwidth(threads, 192L << 20, 0, runs, true);
+  std::printf("{\"gflops\":%.1f,\"gbs\":{\"cache\":%.1f,\"memory\":%.1f}}\n", gflops, in_cache, in_memory);
 }

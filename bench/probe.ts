@@ -1,31 +1,63 @@
 import { execFile } from 'node:child_process';
-import { mkdir, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { compiled } from './compile.js';
+import { quantile } from './statistics.js';
 
 const run = promisify(execFile);
 
-/** Compiles `probe.cc` once and measures the peak of fused multiply-adds in GFLOP/s; undefined without a C++ compiler. */
-export async function fmaPeak(threads: number): Promise<number | undefined> {
+/** What the machine reached with some number of threads. */
+export interface MachineState {
+  /** Fused multiply-adds, counted twice. */
+  readonly gflops: number;
+  /** Bytes moved, in the last level of cache and beyond it. */
+  readonly gbs: { readonly cache: number; readonly memory: number };
+  /** Size of the last level of cache. */
+  readonly cacheBytes: number;
+}
+
+/**
+ * Measures the machine for some tenths of a second; undefined without a C++ compiler.
+ * @param runs - of which the best counts
+ */
+export async function probe(threads: number, runs: number): Promise<MachineState | undefined> {
+  const cacheBytes = await lastLevelCache();
   try {
-    const { stdout } = await run(await probe(), [String(threads)]);
-    return (JSON.parse(stdout) as { gflops: number }).gflops;
+    const { stdout } = await run(await compiled('probe.cc', 'probe', []), [threads, cacheBytes, runs].map(String));
+    return { ...(JSON.parse(stdout) as Omit<MachineState, 'cacheBytes'>), cacheBytes };
   } catch {
     return undefined;
   }
 }
 
-async function probe(): Promise<string> {
-  const source = fileURLToPath(new URL('../probe.cc', import.meta.url));
-  const directory = join(tmpdir(), `myelin-bench-${process.getuid?.() ?? 0}`);
-  const binary = join(directory, 'probe');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const [made, from] = await Promise.all([stat(binary).catch(() => undefined), stat(source)]);
-  if (made === undefined || made.mtimeMs < from.mtimeMs) {
-    const flags = ['-std=c++17', '-O2', '-march=native', '-ffp-contract=fast', '-pthread'];
-    await run(process.env['CXX'] ?? 'c++', [...flags, source, '-o', binary]);
+/** What the machine can do while nobody disturbs it: the upper quartile of its states, figure by figure. */
+export function calmState(states: readonly MachineState[]): MachineState | undefined {
+  const figure = (of: (state: MachineState) => number): number => quantile(states.map(of), 0.75);
+  const [first] = states;
+  if (first === undefined) return undefined;
+  return {
+    gflops: figure((state) => state.gflops),
+    gbs: { cache: figure((state) => state.gbs.cache), memory: figure((state) => state.gbs.memory) },
+    cacheBytes: first.cacheBytes,
+  };
+}
+
+/** Shares of the calm state below which a state counts as disturbed; bandwidth swings more than arithmetic. */
+const CALM = { gflops: 0.93, gbs: 0.75 };
+
+/** Whether the machine was clearly slower at `state` than it can be, as the rest of the run showed. */
+export const isDisturbed = (state: MachineState | undefined, calm: MachineState | undefined): boolean =>
+  state !== undefined &&
+  calm !== undefined &&
+  (state.gflops < CALM.gflops * calm.gflops || state.gbs.memory < CALM.gbs * calm.gbs.memory);
+
+/** Bytes of the largest cache that Linux names, 8 MiB where it names none. */
+async function lastLevelCache(): Promise<number> {
+  let bytes = 8 << 20;
+  for (const index of [2, 3]) {
+    const path = `/sys/devices/system/cpu/cpu0/cache/index${index}/size`;
+    const match = /^(\d+)K/.exec(await readFile(path, 'utf8').catch(() => ''));
+    if (match !== null) bytes = Number(match[1]) * 1024;
   }
-  return binary;
+  return bytes;
 }

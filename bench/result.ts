@@ -1,6 +1,9 @@
-import { figures } from './figures.js';
+import { find } from './catalogue.js';
+import type { Slice } from './party.js';
+import type { MachineState } from './probe.js';
+import { median, quantile, rounded } from './statistics.js';
 
-/** One JSON line of the suite: a workload's or a kernel's times. */
+/** One JSON line of a run: the times of one library on a workload (`step_ms_…`) or a kernel (`ms_…`). */
 export interface Result {
   readonly name: string;
   readonly threads: number;
@@ -13,25 +16,120 @@ export interface Result {
   readonly ms_min?: number;
   readonly ms_median?: number;
   readonly gflops_best?: number;
-  /** Peak of fused multiply-adds measured in the same run with as many threads. */
-  readonly fma_peak_gflops?: number;
-  readonly rounds?: number;
+  readonly gbs_best?: number;
+  readonly peak_rss_mb?: number;
+  /** The time that the limits of the machine allow. */
+  readonly limit_ms?: number;
+  /** The peer's time over ours, pair by pair, in the lines of peers: above 1 we are faster. */
+  readonly ratio_median?: number;
+  readonly ratio_low?: number;
+  readonly ratio_high?: number;
+  readonly pairs?: number;
+  /** How many rounds or pairs ran while the machine was slower than at its best in this run. */
+  readonly disturbed?: number;
   readonly [other: string]: string | number | undefined;
 }
 
-/** The rounds of one measurement as one: the round with the least median, and the least time of all. */
-export function best(rounds: readonly Result[]): Result {
-  const key = rounds[0]?.step_ms_median === undefined ? 'ms' : 'step_ms';
-  const time = (result: Result, what: 'min' | 'median'): number => result[`${key}_${what}`] ?? Infinity;
-  const first = [...rounds].sort((a, b) => time(a, 'median') - time(b, 'median'))[0];
-  if (first === undefined) throw new Error('no rounds');
-  return { ...first, [`${key}_min`]: Math.min(...rounds.map((r) => time(r, 'min'))), rounds: rounds.length };
+/** A round: every party once, in turn, and the state of the machine around it. */
+export interface Round {
+  readonly slices: ReadonlyMap<string, Slice>;
+  readonly disturbed: boolean;
 }
 
-/** Whether a workload's losses are those of every correct implementation. */
+/** The milliseconds that peak and bandwidth allow; undefined where nothing is to be computed or the peak is not known. */
+export function limitMs(name: string, state: MachineState | undefined): number | undefined {
+  const entry = find(name);
+  const work = entry === undefined ? undefined : entry.kind === 'kernel' ? entry.kernel : entry.workload;
+  if (work === undefined || state === undefined) return undefined;
+  const { flops = 0, bytes = 0 } = work;
+  if (flops + bytes === 0) return undefined;
+  return Math.max(flops / state.gflops, bytes / bandwidthFor(bytes, state)) / 1e6;
+}
+
+/** GB/s of the level of memory in which so many bytes stay from one call to the next. */
+function bandwidthFor(bytes: number, { gbs, cacheBytes }: MachineState): number {
+  return bytes <= cacheBytes / 2 ? gbs.cache : gbs.memory;
+}
+
+/** One library's rounds as one line. Undisturbed rounds count, and all of them where none was undisturbed. */
+export function summarize(
+  name: string,
+  threads: number,
+  party: string,
+  rounds: readonly Round[],
+  state: MachineState | undefined,
+): Result | undefined {
+  const took = rounds.filter((round) => round.slices.has(party));
+  const calm = took.filter((round) => !round.disturbed);
+  const counted = calm.length > 0 ? calm : took;
+  const slices = counted.flatMap((round) => round.slices.get(party) ?? []);
+  const last = slices.at(-1);
+  const entry = find(name);
+  if (last === undefined || entry === undefined) return undefined;
+  const all = slices.flatMap((slice) => slice.ms);
+  const middle = median(slices.map((slice) => median(slice.ms)));
+  const least = Math.min(...all);
+  const { loss_first, loss_last, ...facts } = last.facts;
+  const limit = limitMs(name, state);
+  const rate = (amount: number | undefined, per: string): Record<string, number> =>
+    amount === undefined
+      ? {}
+      : { [`${per}_best`]: rounded(amount / least / 1e6, 1), [`${per}_median`]: rounded(amount / middle / 1e6, 1) };
+  const times =
+    entry.kind === 'kernel'
+      ? {
+          ms_min: rounded(least, 5),
+          ms_median: rounded(middle, 5),
+          ...rate(entry.kernel.flops, 'gflops'),
+          ...(entry.kernel.flops === undefined ? rate(entry.kernel.bytes, 'gbs') : {}),
+        }
+      : {
+          step_ms_min: rounded(least, 5),
+          step_ms_median: rounded(middle, 5),
+          samples_per_s: rounded((entry.workload.samples / middle) * 1e3, 2),
+          loss_first: loss_first ?? NaN,
+          loss_last: loss_last ?? NaN,
+        };
+  return {
+    name,
+    threads,
+    ...times,
+    ...ratios(party, counted),
+    reps: all.length,
+    ...Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, rounded(value, 3)])),
+    ...(limit === undefined ? {} : { limit_ms: rounded(limit, 6) }),
+    rounds: took.length,
+    disturbed: took.length - calm.length,
+    lib: last.lib,
+  };
+}
+
+/** The name under which our own slices stand in a round. */
+export const OURS = 'myelin';
+
+function ratios(party: string, rounds: readonly Round[]): Partial<Result> {
+  if (party === OURS) return {};
+  const values = rounds.flatMap(({ slices }) => {
+    const [our, their] = [slices.get(OURS), slices.get(party)];
+    return our === undefined || their === undefined ? [] : [median(their.ms) / median(our.ms)];
+  });
+  if (values.length === 0) return {};
+  return {
+    ratio_median: rounded(median(values), 4),
+    ratio_low: rounded(quantile(values, 0), 4),
+    ratio_high: rounded(quantile(values, 1), 4),
+    pairs: values.length,
+  };
+}
+
+/** Median time of a line, whichever kind it is of. */
+export const medianMs = (result: Result): number => result.step_ms_median ?? result.ms_median ?? NaN;
+
+/** Whether a workload's checked values are those of every correct implementation. Kernels have none. */
 export function lossesAgree({ name, loss_first, loss_last }: Result): boolean {
-  const expected = figures[name]?.loss;
-  if (expected === undefined) return true;
-  const off = (value: number | undefined, wanted: number): number => Math.abs((value ?? NaN) - wanted) / wanted;
-  return off(loss_first, expected[0]) < 1e-4 && off(loss_last, expected[1]) < 1e-3;
+  const entry = find(name);
+  if (entry === undefined || entry.kind === 'kernel') return true;
+  const { check, tolerance = [1e-4, 1e-3] } = entry.workload;
+  const off = (value: number | undefined, wanted: number): number => Math.abs((value ?? NaN) / wanted - 1);
+  return off(loss_first, check[0]) < tolerance[0] && off(loss_last, check[1]) < tolerance[1];
 }

@@ -1,76 +1,31 @@
-// One workload or kernel in a process of its own: node worker.js NAME THREADS BUDGET. Prints one JSON line.
-import { parseGemm } from './figures.js';
-import { median, rounded, timed } from './timing.js';
-
-const [name = '', threadsText = '1', budgetText = '2'] = process.argv.slice(2);
-const threads = Number(threadsText);
-const budget = Number(budgetText);
-const peakRssMb = (): number => process.resourceUsage().maxRSS / 1024;
+// Our side of a measurement, in a process of its own: node worker.js THREADS, then requests as serve.ts says.
+import { preparedSteps, processFacts, serve, type Prepared } from './serve.js';
 
 const importStarted = performance.now();
-const { setNumThreads } = await import('myelin');
-const importMs = performance.now() - importStarted;
-const rssAfterImportMb = peakRssMb();
-setNumThreads(threads);
+const { emptyCache, setNumThreads, synchronize } = await import('myelin');
+const facts = processFacts(performance.now() - importStarted);
+setNumThreads(Number(process.argv[2] ?? '1'));
+const { find } = await import('./catalogue.js');
 
-async function training(): Promise<object> {
-  const built = performance.now();
-  const { workloads } = await import('./workloads.js');
-  const make = workloads[name];
-  if (make === undefined) throw new Error(`unknown workload ${name}`);
-  const work = make();
-  const losses = [await work.step()];
-  const firstStep = performance.now() - built;
-  while (losses.length < 10) losses.push(await work.step());
-  const ms = await timed(async (calls) => {
-    for (let i = 0; i < calls; i++) await work.step();
-  }, budget);
-  const middle = median(ms);
-  return {
-    name,
-    threads,
-    step_ms_min: rounded(Math.min(...ms), 5),
-    step_ms_median: rounded(middle, 5),
-    samples_per_s: rounded((work.rows / middle) * 1e3, 2),
-    loss_first: losses[0],
-    loss_last: losses[9],
-    params: work.params,
-    reps: ms.length,
-    peak_rss_mb: rounded(peakRssMb(), 1),
-    rss_after_import_mb: rounded(rssAfterImportMb, 1),
-    import_ms: rounded(importMs, 1),
-    build_and_first_step_s: rounded(firstStep / 1e3, 3),
-    lib: 'myelin',
-  };
+/** Calls of a kernel are timed many to one wait: the kernel is measured, not the way to its thread and back. */
+const KERNEL_BLOCK_MS = 25;
+
+async function prepare(name: string): Promise<Prepared | undefined> {
+  emptyCache();
+  const entry = find(name);
+  if (entry === undefined) return undefined;
+  if (entry.kind === 'kernel') {
+    const call = entry.kernel.setUp();
+    const run = async (calls: number): Promise<void> => {
+      for (let i = 0; i < calls; i++) call();
+      await synchronize();
+    };
+    await run(3);
+    return { run, blockMs: KERNEL_BLOCK_MS, facts: {} };
+  }
+  const begun = performance.now();
+  const job = await entry.workload.make();
+  return preparedSteps(() => job.step(), entry.kind, begun, { params: job.params });
 }
 
-async function kernel(): Promise<object> {
-  const shape = parseGemm(name);
-  if (shape === undefined) throw new Error(`unknown kernel ${name}`);
-  const { matmul, randn, synchronize } = await import('myelin');
-  const { kind, m, n, k } = shape;
-  const a = kind === 'tn' ? randn([k, m]).t() : randn([m, k]);
-  const b = kind === 'nt' ? randn([n, k]).t() : randn([k, n]);
-  const run = async (calls: number): Promise<void> => {
-    for (let i = 0; i < calls; i++) matmul(a, b).dispose();
-    await synchronize();
-  };
-  await run(3);
-  // Many calls to one wait: the kernel is measured, not the way to its thread and back.
-  const ms = await timed(run, budget, 25);
-  const flops = 2 * m * n * k;
-  const best = Math.min(...ms);
-  const middle = median(ms);
-  return {
-    name,
-    threads,
-    ms_min: rounded(best, 5),
-    ms_median: rounded(middle, 5),
-    reps: ms.length,
-    gflops_best: rounded(flops / best / 1e6, 1),
-    gflops_median: rounded(flops / middle / 1e6, 1),
-    lib: 'myelin',
-  };
-}
-
-console.log(JSON.stringify(await (name.startsWith('gemm-') ? kernel() : training())));
+await serve('myelin', facts, prepare);

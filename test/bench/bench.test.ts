@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { fnv, ints, u, uni } from '../../bench/data.js';
-import { figures, gemmNames, parseGemm } from '../../bench/figures.js';
-import { best, lossesAgree, type Result } from '../../bench/result.js';
-import { kernelTable, stepTable } from '../../bench/table.js';
-import { median, quantile, timed } from '../../bench/timing.js';
-import { workloads } from '../../bench/workloads.js';
+import { catalogue, find, select } from '../../bench/catalogue.js';
+import { ints, uni } from '../../bench/data.js';
+import { parseOptions, UsageError } from '../../bench/options.js';
+import { calmState, isDisturbed, type MachineState } from '../../bench/probe.js';
+import { limitMs, lossesAgree, summarize, type Result, type Round } from '../../bench/result.js';
+import { median, quantile, timed } from '../../bench/statistics.js';
+import { aligned, ms, ratio, reportText } from '../../bench/table.js';
+import { fnv, u } from '../../bench/values.js';
+
+const state: MachineState = { gflops: 100, gbs: { cache: 80, memory: 40 }, cacheBytes: 32 << 20 };
 
 describe('bench data', () => {
   it('hashes names and positions', async () => {
@@ -19,74 +23,173 @@ describe('bench data', () => {
   });
 });
 
-describe('bench workloads', () => {
-  it.each(Object.keys(figures))('%s has the losses of every correct implementation', async (name) => {
-    const work = workloads[name]?.();
-    const losses: number[] = [];
-    for (let i = 0; i < 10; i++) losses.push((await work?.step()) ?? NaN);
-    const result = { name, threads: 1, lib: 'myelin', loss_first: losses[0] ?? NaN, loss_last: losses[9] ?? NaN };
-    expect(lossesAgree(result), `${losses[0]} ${losses[9]}`).toBe(true);
+describe('bench catalogue', () => {
+  it('has every name once', () => {
+    const names = catalogue.map((entry) => entry.name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toContain('gemm-nt-64x200x784');
+    expect(names).toContain('infer-mlp-b1');
   });
 
-  it('notices wrong losses', () => {
+  it('counts the work of a step', () => {
+    const entry = find('mlp-mnist');
+    if (entry === undefined || entry.kind === 'kernel') throw new Error('mlp-mnist is a workload');
+    expect(entry.workload.flops).toBe(64 * (4 * 784 * 200 + 6 * 200 * 200 + 6 * 200 * 10));
+    expect(entry.workload.bytes).toBe(12 * 199210 + 20 * 64 * 1194);
+  });
+
+  it('selects by name, beginning, kind and size, in its own order', () => {
+    const names = (...words: string[]): string[] => select(words).map((entry) => entry.name);
+    expect(names('shallow-1d', 'mlp-mnist')).toEqual(['mlp-mnist', 'shallow-1d']);
+    expect(names('softmax-')).toEqual(['softmax-fwd-4096x1024', 'softmax-bwd-4096x1024']);
+    expect(names('kernels', 'training', 'inference')).toEqual(catalogue.map((entry) => entry.name));
+    expect(names('gemm-tn-7x8x9', 'gemm-nn-512')).toEqual(['gemm-nn-512x512x512', 'gemm-tn-7x8x9']);
+    for (const word of ['', 'gemm-tt-4', 'gemm-nn-0', 'gemm-nn-1x2', 'gemm-nn-99999', 'nothing'])
+      expect(() => select([word]), word).toThrow(/no workload or kernel/);
+  });
+
+  it.each(catalogue.filter((entry) => entry.kind !== 'kernel').map((entry) => [entry.name]))(
+    '%s computes what every correct implementation does',
+    async (name) => {
+      const entry = find(name);
+      if (entry === undefined || entry.kind === 'kernel') throw new Error('not a workload');
+      const job = await entry.workload.make();
+      const values: number[] = [];
+      for (let i = 0; i < (entry.kind === 'training' ? 10 : 3); i++) values.push(await job.step());
+      const result = { name, threads: 1, lib: 'myelin', loss_first: values[0] ?? NaN, loss_last: values.at(-1) ?? NaN };
+      expect(lossesAgree(result), values.join(' ')).toBe(true);
+    },
+  );
+
+  it('notices wrong values', () => {
     const result = { name: 'shallow-1d', threads: 1, lib: 'myelin', loss_first: 0.3571641, loss_last: 0.33 };
     expect(lossesAgree(result)).toBe(false);
     expect(lossesAgree({ ...result, loss_last: NaN })).toBe(false);
-  });
-
-  it('counts the multiplications of a step', () => {
-    expect(figures['mlp-mnist']?.flops).toBe(64 * (4 * 784 * 200 + 6 * 200 * 200 + 6 * 200 * 10));
-    expect(parseGemm('gemm-nt-64x200x784')).toEqual({ kind: 'nt', m: 64, n: 200, k: 784 });
-    expect(parseGemm('gemm-tn-512')).toEqual({ kind: 'tn', m: 512, n: 512, k: 512 });
-    for (const name of ['gemm-tt-4', 'gemm-nn-0', 'gemm-nn-1x2', 'gemm-nn-99999', 'mlp'])
-      expect(parseGemm(name)).toBeUndefined();
-    for (const name of gemmNames) expect(parseGemm(name)).toBeDefined();
+    expect(lossesAgree({ ...result, loss_last: 0.3250542 })).toBe(true);
   });
 });
 
-describe('bench timing and tables', () => {
-  it('times short calls in blocks', async () => {
-    let calls = 0;
-    const ms = await timed((n) => Promise.resolve(void (calls += n)), 0.02);
-    expect(ms.length).toBeGreaterThanOrEqual(7);
-    expect(calls).toBeGreaterThan(ms.length * 10);
-    expect([median([3, 1, 2]), median([4, 1, 2, 3]), quantile([5, 1, 9], 0.99)]).toEqual([2, 2.5, 9]);
+describe('bench options', () => {
+  it('has defaults that depend on the comparison', () => {
+    expect(parseOptions([], 4)).toMatchObject({ threads: [4], rounds: 1, against: [], list: false });
+    expect(parseOptions(['--against', 'torch,onednn'], 4)).toMatchObject({
+      threads: [1, 2],
+      rounds: 5,
+      against: ['torch', 'onednn'],
+    });
+    expect(parseOptions(['--threads', '2,1,2', '--budget', '0.25', '--only', 'mlp-mnist'], 4)).toMatchObject({
+      threads: [2, 1],
+      budget: 0.25,
+      entries: [{ name: 'mlp-mnist' }],
+    });
   });
 
-  it('shows ratios against the peer at its best', () => {
-    const ours: Result = {
-      name: 'mlp-mnist',
-      threads: 2,
-      lib: 'myelin',
-      step_ms_median: 0.5,
-      step_ms_min: 0.4,
-      fma_peak_gflops: 200,
-      loss_first: 2.353784,
-      loss_last: 1.848507,
-    };
-    const torch = (threads: number, median: number): Result => ({
-      ...ours,
+  it.each([
+    [['--threads', '0']],
+    [['--threads', '1.5']],
+    [['--budget', 'x']],
+    [['--rounds', '-1']],
+    [['--against', 'jax']],
+    [['--against', '']],
+    [['--only', 'no-such']],
+    [['--what']],
+    [['mlp-mnist']],
+  ])('refuses %s', (argv) => {
+    expect(() => parseOptions(argv)).toThrow(UsageError);
+  });
+});
+
+describe('bench statistics', () => {
+  it('times short calls in blocks', async () => {
+    let calls = 0;
+    const run = (n: number): Promise<void> => Promise.resolve(void (calls += n));
+    const times = await timed(run, { budget: 0.02, least: 7, blockMs: 2 });
+    expect(times.length).toBeGreaterThanOrEqual(7);
+    expect(calls).toBeGreaterThan(times.length * 10);
+  });
+
+  it('takes quantiles', () => {
+    expect([median([3, 1, 2]), median([4, 1, 2, 3]), quantile([5, 1, 9], 0.75)]).toEqual([2, 2.5, 7]);
+    expect(median([])).toBeNaN();
+  });
+
+  it('knows a disturbed machine', () => {
+    const slow = { ...state, gflops: 60 };
+    const calm = calmState([slow, state, state, state]);
+    expect(calm).toEqual(state);
+    expect(isDisturbed(slow, calm)).toBe(true);
+    expect(isDisturbed({ ...state, gbs: { cache: 10, memory: 20 } }, calm)).toBe(true);
+    expect(isDisturbed({ ...state, gflops: 95 }, calm)).toBe(false);
+    expect(isDisturbed(undefined, calm)).toBe(false);
+    expect(calmState([])).toBeUndefined();
+  });
+});
+
+describe('bench results', () => {
+  const round = (ours: number[], peers: number[], disturbed: boolean): Round => ({
+    slices: new Map([
+      ['myelin', { ms: ours, facts: { loss_first: 2.353784, loss_last: 1.848507 }, lib: 'myelin' }],
+      ['torch', { ms: peers, facts: { peak_rss_mb: 300.12345 }, lib: 'torch1.13' }],
+    ]),
+    disturbed,
+  });
+
+  it('limits by arithmetic, by memory, or not at all', () => {
+    expect(limitMs('gemm-nn-512', state)).toBeCloseTo((2 * 512 ** 3) / 100e6, 9);
+    expect(limitMs('ew-add-16M', state)).toBeCloseTo((12 * 2 ** 24) / 40e6, 9);
+    expect(limitMs('ew-add-out-64K', state)).toBeCloseTo((12 * 2 ** 16) / 80e6, 9);
+    expect(limitMs('op-add-1', state)).toBeUndefined();
+    expect(limitMs('ew-add-16M', undefined)).toBeUndefined();
+  });
+
+  it('pairs the rounds, without the disturbed ones', () => {
+    const rounds = [round([1, 1, 1], [2], false), round([2], [3, 3], false), round([1], [9], true)];
+    expect(summarize('mlp-mnist', 2, 'torch', rounds, state)).toMatchObject({
       lib: 'torch1.13',
-      threads,
-      step_ms_median: median,
+      step_ms_min: 2,
+      step_ms_median: 2.5,
+      ratio_median: 1.75,
+      ratio_low: 1.5,
+      ratio_high: 2,
+      pairs: 2,
+      rounds: 3,
+      disturbed: 1,
+      peak_rss_mb: 300.123,
     });
-    const table = stepTable([ours, torch(1, 1.5), torch(2, 1.25)]);
-    expect(table).toContain('2.50×');
-    expect(table.split('\n')[2]).toMatch(/^mlp-mnist +2 +0\.5000 +0\.4000 .* ok +1\.250 +2\.50×$/);
-    expect(best([torch(1, 3), { ...torch(1, 2), step_ms_min: 1.9 }])).toMatchObject({
-      step_ms_median: 2,
-      step_ms_min: 0.4,
-      rounds: 2,
-    });
-    const kernel: Result = {
-      name: 'gemm-nn-512',
-      threads: 1,
-      lib: 'myelin',
-      ms_min: 3,
-      ms_median: 3.1,
-      gflops_best: 90,
-      fma_peak_gflops: 100,
-    };
-    expect(kernelTable([kernel])).toContain('90.0 %');
+    const ours = summarize('mlp-mnist', 2, 'myelin', rounds, state);
+    expect(ours).toMatchObject({ step_ms_min: 1, step_ms_median: 1.5, loss_first: 2.353784 });
+    expect(ours?.ratio_median).toBeUndefined();
+    expect(summarize('mlp-mnist', 2, 'ort', rounds, state)).toBeUndefined();
+    expect(summarize('mlp-mnist', 2, 'torch', [round([1], [3], true)], state)).toMatchObject({ ratio_median: 3 });
+  });
+
+  it('lays out tables', () => {
+    expect(
+      aligned([
+        ['a', 'b'],
+        ['long', '1'],
+        ['x', '22'],
+      ]),
+    ).toBe('a      b\n────────\nlong   1\nx     22');
+    expect([ms(undefined), ms(NaN), ms(0.01234), ms(12.345), ms(1234.5)]).toEqual([
+      '–',
+      '–',
+      '0.0123',
+      '12.35',
+      '1234.5',
+    ]);
+    const line: Result = { name: 'gemm-nn-512', threads: 1, lib: 'myelin', ms_min: 3, ms_median: 3.1, gflops_best: 90 };
+    const peer: Result = { ...line, lib: 'onednn2.6', ms_median: 3.41, ratio_median: 1.1, pairs: 3 };
+    const lines = [
+      { ...line, limit_ms: 2.7, rounds: 3, disturbed: 3 },
+      { ...peer, ratio_low: 1, ratio_high: 1.2, rounds: 3, disturbed: 0 },
+    ];
+    expect(ratio(peer)).toContain('1.10 (');
+    const text = reportText(lines, new Map([[1, state]]));
+    expect(text).toContain('100.0 GFLOP/s');
+    expect(text).toMatch(
+      /^gemm-nn-512 +1 +3\.10 \* +3\.00 +90\.0 GFLOP\/s +2\.70 +90 % +3\.41 +1\.10 \(1\.00–1\.20\)$/m,
+    );
+    expect(text).toContain('* the machine was slower');
   });
 });

@@ -1,0 +1,191 @@
+"""Kernels of the suite by name: find(name) gives the calls that do the work, of which the fastest counts; None if there are none."""
+import re
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from models import attend
+
+M16, K64 = 16 * 1024 * 1024, 64 * 1024
+randn = torch.randn
+
+
+def leaf(*shape):
+    return randn(*shape).requires_grad_()
+
+
+def backward(y, inputs, g=None):
+    g = randn(y.shape) if g is None else g
+    return lambda: torch.autograd.grad(y, inputs, g, retain_graph=True)
+
+
+def without_grad(call):
+    def run():
+        with torch.no_grad():
+            call()
+    return run
+
+
+def gemm(kind, m, n, k):
+    a = randn(k, m).t() if kind == 'tn' else randn(m, k)
+    b = randn(n, k).t() if kind == 'nt' else randn(k, n)
+    out = torch.empty(m, n)
+    return [lambda: torch.mm(a, b, out=out)]
+
+
+# Batch, channels in, height and width, channels out, kernel, stride, padding.
+CONVOLUTIONS = {
+    'c3x3-64-32x32-b32': (32, 64, 32, 64, 3, 1, 1),
+    'c3x3-256-8x8-b32': (32, 256, 8, 256, 3, 1, 1),
+    'c3x3-512-4x4-b32': (32, 512, 4, 512, 3, 1, 1),
+    'c7x7s2-3-64-224-b4': (4, 3, 224, 64, 7, 2, 3),
+}
+
+
+def convolution(which, shape):
+    """In both memory formats, reorders included."""
+    n, ci, size, co, k, stride, padding = CONVOLUTIONS[shape]
+    calls = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = randn(n, ci, size, size).contiguous(memory_format=layout)
+        w = randn(co, ci, k, k).contiguous(memory_format=layout)
+        y = F.conv2d(x, w, None, stride, padding)
+        mask = [which == 'bwdd' or (which == 'bwd' and ci > 3), which != 'bwdd', False]
+
+        def forward(x=x, w=w):
+            F.conv2d(x, w, None, stride, padding)
+
+        def back(g=torch.ones_like(y), x=x, w=w):
+            torch.ops.aten.convolution_backward(
+                g, x, w, [0], [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, mask)
+
+        calls.append(without_grad(forward if which == 'fwd' else back))
+    return calls
+
+
+def softmax(which):
+    x, g = randn(4096, 1024), randn(4096, 1024)
+    if which == 'fwd':
+        out = torch.empty_like(x)
+        return [lambda: torch.softmax(x, -1), lambda: torch._softmax(x, -1, False, out=out)]
+    y = torch.softmax(x, -1)
+    return [lambda: torch._softmax_backward_data(g, y, -1, torch.float32)]
+
+
+def layer_norm(which):
+    x, norm = leaf(4096, 512), nn.LayerNorm(512)
+    if which == 'fwd':
+        return [without_grad(lambda: norm(x))]
+    return [backward(norm(x), [x, norm.weight, norm.bias])]
+
+
+def batch_norm(which):
+    x, norm = leaf(32, 64, 32, 32), nn.BatchNorm2d(64)
+    if which == 'fwd':
+        return [without_grad(lambda: norm(x))]
+    return [backward(norm(x), [x, norm.weight, norm.bias])]
+
+
+def max_pool(which):
+    x = leaf(32, 64, 32, 32)
+    last = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    if which == 'fwd':
+        return [without_grad(lambda: F.max_pool2d(x, 2)), without_grad(lambda: F.max_pool2d(last, 2))]
+    return [backward(F.max_pool2d(each, 2), [each]) for each in (x, last)]
+
+
+def embedding(which):
+    table, ids = nn.Embedding(10000, 512), torch.randint(10000, (2048,))
+    if which == 'fwd':
+        return [without_grad(lambda: table(ids))]
+    return [backward(table(ids), [table.weight])]
+
+
+def binary(op, n, preallocated):
+    a, b, out = randn(n), randn(n), torch.empty(n)
+    return [lambda: op(a, b, out=out)] if preallocated else [lambda: op(a, b)]
+
+
+def gelu(n, approximate, back=False):
+    x, g = randn(n), randn(n)
+    if back:
+        return [lambda: torch.ops.aten.gelu_backward(g, x, approximate=approximate)]
+    return [lambda: F.gelu(x, approximate=approximate)]
+
+
+def attention(which):
+    q, k, v = (leaf(8, 8, 256, 64) for _ in range(3))
+    if which == 'fwd':
+        return [without_grad(lambda: attend(q, k, v, True))]
+    return [backward(attend(q, k, v, True), [q, k, v])]
+
+
+def update(kind, **options):
+    """Every implementation that this PyTorch has: one loop over parameters, grouped, fused."""
+    calls = []
+    for variant in ({}, {'foreach': True}, {'fused': True}):
+        p = nn.Parameter(randn(10_000_000))
+        p.grad = randn(10_000_000) * 1e-3
+        try:
+            call = kind([p], lr=1e-4, **options, **variant).step
+            call()
+        except (TypeError, RuntimeError):
+            continue
+        calls.append(call)
+    return calls
+
+
+def scalar(call):
+    a, b = torch.ones(1), torch.ones(1)
+    return [lambda: call(a, b)]
+
+
+def scalar_with_grad(call):
+    a, b = (torch.ones(1, requires_grad=True) for _ in range(2))
+    return [lambda: call(a, b)]
+
+
+def small_product():
+    a, b = torch.ones(8, 8), torch.ones(8, 8)
+    return [lambda: a @ b]
+
+
+KERNELS = {
+    **{f'conv-{which}-{shape}': (lambda which=which, shape=shape: convolution(which, shape))
+       for shape in CONVOLUTIONS for which in ('fwd', 'bwd', 'bwdd', 'bwdw')},
+    'softmax-fwd-4096x1024': lambda: softmax('fwd'),
+    'softmax-bwd-4096x1024': lambda: softmax('bwd'),
+    'layernorm-fwd-4096x512': lambda: layer_norm('fwd'),
+    'layernorm-bwd-4096x512': lambda: layer_norm('bwd'),
+    'bn-fwd-train-32x64x32x32': lambda: batch_norm('fwd'),
+    'bn-bwd-32x64x32x32': lambda: batch_norm('bwd'),
+    'pool-max2-fwd-32x64x32x32': lambda: max_pool('fwd'),
+    'pool-max2-bwd-32x64x32x32': lambda: max_pool('bwd'),
+    'emb-fwd-10000x512-2048': lambda: embedding('fwd'),
+    'emb-bwd-10000x512-2048': lambda: embedding('bwd'),
+    'ew-add-16M': lambda: binary(torch.add, M16, False),
+    'ew-add-out-16M': lambda: binary(torch.add, M16, True),
+    'ew-mul-out-16M': lambda: binary(torch.mul, M16, True),
+    'ew-gelu-tanh-16M': lambda: gelu(M16, 'tanh'),
+    'ew-gelu-erf-16M': lambda: gelu(M16, 'none'),
+    'ew-gelu-tanh-bwd-16M': lambda: gelu(M16, 'tanh', True),
+    'ew-add-out-64K': lambda: binary(torch.add, K64, True),
+    'ew-gelu-tanh-64K': lambda: gelu(K64, 'tanh'),
+    'attn-fwd-b8h8t256d64-causal': lambda: attention('fwd'),
+    'attn-bwd-b8h8t256d64-causal': lambda: attention('bwd'),
+    'adam-10M': lambda: update(torch.optim.Adam),
+    'sgdm-10M': lambda: update(torch.optim.SGD, momentum=0.9),
+    'op-add-1': lambda: scalar(torch.add),
+    'op-add-1-dispose': lambda: scalar(torch.add),
+    'op-add-1-record': lambda: scalar_with_grad(torch.add),
+    'op-add-1-backward': lambda: scalar_with_grad(lambda a, b: (a + b).backward()),
+    'op-mm-8x8': small_product,
+}
+
+
+def find(name):
+    if name in KERNELS:
+        return KERNELS[name]()
+    match = re.fullmatch(r'gemm-(nn|nt|tn)-(\d+)x(\d+)x(\d+)', name)
+    return gemm(match[1], *map(int, match.groups()[1:])) if match else None
