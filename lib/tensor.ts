@@ -199,14 +199,14 @@ export class Tensor {
   async data(): Promise<TypedArray> {
     const t = this.packed('data');
     const size = itemSizes[t.code]!;
-    return typedArray(t.code, await readBytes(t.storage.id, t.offset * size, t.numel * size));
+    return typedArray(t.code, await readBytes(t.storage.id, t.numel === 0 ? 0 : t.offset * size, t.numel * size));
   }
 
   /** Like {@link data}, blocking the thread until the elements are there. */
   dataSync(): TypedArray {
     const t = this.packed('dataSync');
     const size = itemSizes[t.code]!;
-    return typedArray(t.code, readBytesSync(t.storage.id, t.offset * size, t.numel * size));
+    return typedArray(t.code, readBytesSync(t.storage.id, t.numel === 0 ? 0 : t.offset * size, t.numel * size));
   }
 
   private checkItem(fn: string): void {
