@@ -73,7 +73,11 @@ describe('a dump', () => {
     ['a negative offset', [{ ...abs, outputs: [double(-8)] }], /offset: expected a non-negative integer, got -8/],
     ['a fractional size', [{ ...abs, outputs: [{ ...double(8), shape: [0.5] }] }], /shape: expected a non-negative/],
     ['too many bytes', [{ ...abs, outputs: [{ ...double(8), bytes: 24 }] }], /bytes: expected 16 for float64 of \[2\]/],
-    ['a huge shape', [{ ...abs, outputs: [{ ...double(8), shape: [2 ** 30, 2 ** 30, 2] }] }], /bytes: expected 18446744073709552000/],
+    [
+      'a huge shape',
+      [{ ...abs, outputs: [{ ...double(8), shape: [2 ** 30, 2 ** 30, 2] }] }],
+      /bytes: expected 18446744073709552000/,
+    ],
     ['an unknown dtype', [{ ...abs, outputs: [{ ...double(8), dtype: 'constructor' }] }], /dtype: expected one of/],
     ['an argument of no kind', [{ ...abs, args: [{ value: {} }] }], /args\[0\]: expected a tensor, a list, a value/],
     ['gradients that are no list', [{ ...abs, grads: 3 }], /grads: expected an array, got 3/],
