@@ -3,6 +3,7 @@ import { backward, checkGradient, type BackwardOptions } from './autograd/backwa
 import { checkInteger, checkNumber, show } from './check.js';
 import { dtypes, isFloat, itemSizes, typedArray, type DType, type TypedArray } from './dtype.js';
 import { AutogradError, DTypeError, ShapeError, ValueError } from './errors.js';
+import { StructureMethods } from './methods/structure.js';
 import { free, Owner, type Storage } from './native/storage.js';
 import {
   code as opcodeOf,
@@ -17,13 +18,7 @@ import { checkTensor, passNs } from './ops/apply.js';
 import * as binary from './ops/binary.js';
 import * as cast from './ops/cast.js';
 import type { NestedArray } from './ops/create.js';
-import { indexSelect } from './ops/indexing.js';
-import { matmul } from './ops/matmul.js';
 import { fillRandom } from './ops/random.js';
-import * as reduce from './ops/reduce.js';
-import { logSoftmax, softmax } from './ops/softmax.js';
-import * as unary from './ops/unary.js';
-import * as views from './ops/views.js';
 import type { Generator } from './random.js';
 import {
   broadcastShapes,
@@ -42,7 +37,7 @@ type Operand = binary.Operand;
  * An array of numbers of one dtype in native memory. Operations return at once and run in order on their own thread; reading
  * (`await t.data()`, `await t.item()`) waits for what was asked for.
  */
-export class Tensor {
+export class Tensor extends StructureMethods {
   /** Whether the next gradient replaces what the buffer holds, and `.grad` reads as null. @internal */
   gradientStale = false;
   /** The buffer of `.grad`. @internal */
@@ -63,6 +58,7 @@ export class Tensor {
     /** @internal null when contiguous. */ readonly stridesOrNull: readonly number[] | null,
     /** Number of elements. */ readonly numel: number,
   ) {
+    super();
     this.lazyStrides = stridesOrNull;
   }
 
@@ -357,215 +353,8 @@ export class Tensor {
     return this.update('div_', DIV, other);
   }
 
-  // -------------------------------------------------------------------------------------------- operations
-  // Each is the function of the same name with this as its first argument.
-
-  add(other: Operand): Tensor {
-    return binary.add(this, other);
-  }
-  sub(other: Operand): Tensor {
-    return binary.sub(this, other);
-  }
-  mul(other: Operand): Tensor {
-    return binary.mul(this, other);
-  }
-  div(other: Operand): Tensor {
-    return binary.div(this, other);
-  }
-  pow(other: Operand): Tensor {
-    return binary.pow(this, other);
-  }
-  maximum(other: Operand): Tensor {
-    return binary.maximum(this, other);
-  }
-  minimum(other: Operand): Tensor {
-    return binary.minimum(this, other);
-  }
-  eq(other: Operand): Tensor {
-    return binary.eq(this, other);
-  }
-  ne(other: Operand): Tensor {
-    return binary.ne(this, other);
-  }
-  lt(other: Operand): Tensor {
-    return binary.lt(this, other);
-  }
-  le(other: Operand): Tensor {
-    return binary.le(this, other);
-  }
-  gt(other: Operand): Tensor {
-    return binary.gt(this, other);
-  }
-  ge(other: Operand): Tensor {
-    return binary.ge(this, other);
-  }
-  logicalAnd(other: Tensor): Tensor {
-    return binary.logicalAnd(this, other);
-  }
-  logicalOr(other: Tensor): Tensor {
-    return binary.logicalOr(this, other);
-  }
-  logicalNot(): Tensor {
-    return cast.logicalNot(this);
-  }
-  isfinite(): Tensor {
-    return cast.isfinite(this);
-  }
-  neg(): Tensor {
-    return unary.neg(this);
-  }
-  abs(): Tensor {
-    return unary.abs(this);
-  }
-  sign(): Tensor {
-    return unary.sign(this);
-  }
-  floor(): Tensor {
-    return unary.floor(this);
-  }
-  ceil(): Tensor {
-    return unary.ceil(this);
-  }
-  round(): Tensor {
-    return unary.round(this);
-  }
-  exp(): Tensor {
-    return unary.exp(this);
-  }
-  log(): Tensor {
-    return unary.log(this);
-  }
-  sqrt(): Tensor {
-    return unary.sqrt(this);
-  }
-  rsqrt(): Tensor {
-    return unary.rsqrt(this);
-  }
-  reciprocal(): Tensor {
-    return unary.reciprocal(this);
-  }
-  square(): Tensor {
-    return unary.square(this);
-  }
-  sin(): Tensor {
-    return unary.sin(this);
-  }
-  cos(): Tensor {
-    return unary.cos(this);
-  }
-  erf(): Tensor {
-    return unary.erf(this);
-  }
-  tanh(): Tensor {
-    return unary.tanh(this);
-  }
-  sigmoid(): Tensor {
-    return unary.sigmoid(this);
-  }
-  relu(): Tensor {
-    return unary.relu(this);
-  }
-  clamp(min?: number, max?: number): Tensor {
-    return unary.clamp(this, min, max);
-  }
-  sum(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.sum(this, dim, keepdim);
-  }
-  mean(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.mean(this, dim, keepdim);
-  }
-  prod(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.prod(this, dim, keepdim);
-  }
-  amax(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.amax(this, dim, keepdim);
-  }
-  amin(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.amin(this, dim, keepdim);
-  }
-  /** The largest of all elements. */
-  max(): Tensor {
-    return reduce.amax(this);
-  }
-  /** The smallest of all elements. */
-  min(): Tensor {
-    return reduce.amin(this);
-  }
-  argmax(dim?: number, keepdim?: boolean): Tensor {
-    return reduce.argmax(this, dim, keepdim);
-  }
-  argmin(dim?: number, keepdim?: boolean): Tensor {
-    return reduce.argmin(this, dim, keepdim);
-  }
-  any(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.any(this, dim, keepdim);
-  }
-  all(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.all(this, dim, keepdim);
-  }
-  countNonzero(dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.countNonzero(this, dim, keepdim);
-  }
-  matmul(other: Tensor): Tensor {
-    return matmul(this, other);
-  }
-  softmax(dim: number): Tensor {
-    return softmax(this, dim);
-  }
-  logSoftmax(dim: number): Tensor {
-    return logSoftmax(this, dim);
-  }
-  indexSelect(dim: number, index: Tensor): Tensor {
-    return indexSelect(this, dim, index);
-  }
-  reshape(shape: Shape): Tensor {
-    return views.reshape(this, shape);
-  }
-  view(shape: Shape): Tensor {
-    return views.view(this, shape);
-  }
-  flatten(start?: number, end?: number): Tensor {
-    return views.flatten(this, start, end);
-  }
-  transpose(dim0: number, dim1: number): Tensor {
-    return views.transpose(this, dim0, dim1);
-  }
-  permute(dims: readonly number[]): Tensor {
-    return views.permute(this, dims);
-  }
-  t(): Tensor {
-    return views.t(this);
-  }
-  squeeze(dim?: number | readonly number[]): Tensor {
-    return views.squeeze(this, dim);
-  }
-  unsqueeze(dim: number): Tensor {
-    return views.unsqueeze(this, dim);
-  }
-  expand(shape: Shape): Tensor {
-    return views.expand(this, shape);
-  }
-  slice(dim: number, start?: number, end?: number, step?: number): Tensor {
-    return views.slice(this, dim, start, end, step);
-  }
-  narrow(dim: number, start: number, length: number): Tensor {
-    return views.narrow(this, dim, start, length);
-  }
-  select(dim: number, index: number): Tensor {
-    return views.select(this, dim, index);
-  }
-  contiguous(): Tensor {
-    return cast.contiguous(this);
-  }
-  clone(): Tensor {
-    return cast.clone(this);
-  }
-  to(dtype: DType): Tensor {
-    return cast.to(this, dtype);
-  }
-
   /** Shape and dtype: reading values would have to wait. */
-  toString(): string {
+  override toString(): string {
     return `Tensor(${formatShape(this.shape)}, ${this.dtype})`;
   }
 
