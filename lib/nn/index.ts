@@ -2,6 +2,7 @@ export { ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplu
 export { clipGradNorm, clipGradValue } from './clip.js';
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.js';
 export { Dropout } from './dropout.js';
+export { GatedLinear, Highway, Residual } from './gating.js';
 export * as init from './init.js';
 export { Flatten, Identity, Linear, type LinearOptions } from './linear.js';
 export { CrossEntropyLoss, MSELoss, type CrossEntropyLossOptions } from './loss.js';
