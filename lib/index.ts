@@ -7,6 +7,7 @@ export { defaultGenerator, Generator, manualSeed, type GeneratorState } from './
 export { detectAnomaly, AnomalyError, enableGrad, isGradEnabled, noGrad, type Hook } from './autograd/graph.js';
 export { grad, type BackwardOptions, type GradOptions } from './autograd/backward.js';
 export { gradcheck, gradgradcheck, type Differentiable, type GradcheckOptions } from './autograd/gradcheck.js';
+export { defineFunction, type FunctionContext, type FunctionDefinition } from './autograd/function.js';
 export { keep, scope } from './autograd/scope.js';
 export { meta } from './meta.js';
 
