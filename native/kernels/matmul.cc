@@ -40,7 +40,7 @@ template <class T>
 Status run_together(const Product<T>& p, Plan plan, const Pool& pool) {
   const int64_t want =
       pool.threads == 1 ? 1
-                        : smaller(4 * pool.threads, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
+                        : smaller(2 * pool.threads, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
   const int64_t most_cuts = larger(1, plan.panels / kLeastPanels);
   const int64_t groups = divide_up(plan.panels, kGroupPanels);
   const int64_t cuts = groups >= want ? groups : smaller(want, most_cuts);
