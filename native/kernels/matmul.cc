@@ -46,7 +46,7 @@ Status run_together(const Product<T>& p, Plan plan, const Pool& pool) {
   const int64_t cuts = groups >= want ? groups : smaller(want, most_cuts);
   const int64_t panels = divide_up(plan.panels, cuts), panel_blocks = divide_up(plan.panels, panels);
   const int64_t rows = round_up(divide_up(p.m, divide_up(want, panel_blocks)), kRows);
-  const bool own_b = plan.pack_b && rows >= kOwnRows;
+  const bool own_b = plan.pack_b && (rows >= p.m || rows >= (p.bcs == 1 ? kOwnRows / 4 : kOwnRows));
   const int64_t b_units = own_b ? 0 : plan.b.units;
   if (own_b) plan.b_size = 0;
   const size_t bytes = plan_bytes<T>(plan);

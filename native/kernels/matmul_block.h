@@ -87,11 +87,13 @@ void pack(const Product<T>& p, const Plan& plan, int64_t unit, T* packed) {
   }
 }
 
-// The slice of B that a block multiplies with: where panel `first` of it lies when B is packed.
+// The slice of packed B that a block multiplies with: where panel `first` of it lies. With `copy`, its whole panels are not
+// there yet: the block's first tiles read B in place and leave them there.
 template <class T>
 struct PackedB {
-  const T* data;
+  T* data;
   int64_t first;
+  bool copy;
 };
 
 // The part of C's rows [i0, i1) × panels [j0, j1) that k in [k0, k0 + plan.depth) gives; i0 is a multiple of kRows. a is the packed A.
@@ -125,11 +127,17 @@ void run_block(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, in
       const int rows = static_cast<int>(smaller(kRows, i1 - i));
       const T* a = plan.pack_a ? packed_a + (k0 * plan.a.panels * kRows + i * depth) : p.a + i * p.ars + k0 * p.acs;
       const Micro<T> kernel = micro[rows - 1][vectors - 1];
-      if (plain && columns % N == 0) {
-        kernel(depth, a, p.ars, p.acs, b, bs, e.c + i * e.crs + j, e.crs, mode);
-        continue;
+      const bool direct = plain && columns % N == 0;
+      T* const target = direct ? e.c + i * e.crs + j : tile;
+      const int64_t ts = direct ? e.crs : kColumns<T>;
+      if (packed_b.copy && i == i0 && columns == kColumns<T>) {
+        const auto first = plan.pack_a ? micro_copy<T, true> : micro_copy<T, false>;
+        first(depth, a, p.ars, p.acs, p.b + j + k0 * p.brs, p.brs, target, ts, direct ? mode : kStore,
+              packed_b.data + (panel - packed_b.first) * depth * kColumns<T>);
+      } else {
+        kernel(depth, a, p.ars, p.acs, b, bs, target, ts, direct ? mode : kStore);
       }
-      kernel(depth, a, p.ars, p.acs, b, bs, tile, kColumns<T>, kStore);
+      if (direct) continue;
       if (p.turned) {
         turn_tile(tile, rows, columns, turned);
         finish(e, turned, kTurnedStride<T>, j, columns, i, rows);
@@ -142,12 +150,11 @@ void run_block(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, in
 
 // Rows [i0, i1) × panels [j0, j1) of C, B being packed whole or read in place.
 template <class T>
-void run_packed(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-                const T* packed) {
+void run_packed(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, T* packed) {
   for (int64_t group = j0; group < j1; group += kGroupPanels) {
     const int64_t end = smaller(j1, group + kGroupPanels);
     for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += plan.depth) {
-      const PackedB<T> b = {packed + k0 * plan.b.panels * kColumns<T>, plan.panels - plan.b.panels};
+      const PackedB<T> b = {packed + k0 * plan.b.panels * kColumns<T>, plan.panels - plan.b.panels, false};
       for (int64_t i = i0; i < i1; i += kBlockRows) {
         run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed + plan.b_size, b);
       }
@@ -161,10 +168,15 @@ void run_packing(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, 
                  const T* packed_a, T* own) {
   for (int64_t group = j0; group < j1; group += kGroupPanels) {
     const int64_t end = smaller(j1, group + kGroupPanels);
+    // Whole panels whose rows are contiguous are copied by the first tiles that read them.
+    const bool copy = p.bcs == 1 && i1 - i0 >= kRows;
+    const int64_t from = copy ? smaller(end, p.n / kColumns<T>) : group;
     for (int64_t k0 = 0; k0 < p.k; k0 += plan.depth) {
-      pack_panels<T, kColumns<T>>(plan.b, p.b, k0, 0, smaller(plan.depth, p.k - k0), group, end, own);
+      const int64_t depth = smaller(plan.depth, p.k - k0);
+      pack_panels<T, kColumns<T>>(plan.b, p.b, k0, 0, depth, from, end, own + (from - group) * depth * kColumns<T>);
       for (int64_t i = i0; i < i1; i += kBlockRows) {
-        run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed_a, PackedB<T>{own, group});
+        const PackedB<T> b = {own, group, copy && i == i0};
+        run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed_a, b);
       }
     }
   }

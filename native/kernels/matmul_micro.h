@@ -21,10 +21,11 @@ inline constexpr int kColumns = kVectors* Vec<T>::N;
 enum TileMode { kStore = 0, kAdd = 1 };
 
 // tile(i, j) (+)= Σ_k a[i·ars + k·acs] · b[k·bs + j] for i < R, j < V vectors, in order of k.
-// b and tile are accessed in whole vectors. With Packed, a is a panel of kRows: ars = 1, acs = kRows.
-template <class T, int R, int V, bool Packed>
-void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
-           TileMode mode) {
+// b and tile are accessed in whole vectors. With Packed, a is a panel of kRows: ars = 1, acs = kRows. With Copy, what is
+// read of b is also written to `copy`, as a packed panel, for the tiles that come after.
+template <class T, int R, int V, bool Packed, bool Copy>
+MYELIN_INLINE void accumulate(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile,
+                              int64_t ts, TileMode mode, T* copy) {
   constexpr int N = Vec<T>::N;
   if constexpr (Packed) ars = 1, acs = kRows;
   Vec<T> acc[R][V];
@@ -42,6 +43,11 @@ void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int6
     Vec<T> bv[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) bv[v] = load(b + v * N);
+    if constexpr (Copy) {
+      prefetch(b + 24 * bs);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) store(copy + k * V * N + v * N, bv[v]);
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < R; i++) {
       const Vec<T> av = set1<T>(Packed ? a[i] : row[i][at]);
@@ -60,6 +66,19 @@ void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int6
       store(p, mode == kAdd ? load(p) + acc[i][v] : acc[i][v]);
     }
   }
+}
+
+template <class T, int R, int V, bool Packed>
+void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
+           TileMode mode) {
+  accumulate<T, R, V, Packed, false>(depth, a, ars, acs, b, bs, tile, ts, mode, nullptr);
+}
+
+// A whole tile.
+template <class T, bool Packed>
+void micro_copy(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
+                TileMode mode, T* copy) {
+  accumulate<T, kRows, kVectors, Packed, true>(depth, a, ars, acs, b, bs, tile, ts, mode, copy);
 }
 
 template <class T>
