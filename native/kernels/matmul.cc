@@ -33,6 +33,16 @@ void run_alone(const Product<T>& p, const Plan& plan, T* scratch) {
   run_packed(p, plan, 0, p.m, 0, plan.panels, scratch);
 }
 
+// Into how many parts to cut panels, from `least` to twice as many, so that the threads have the most equal loads.
+int64_t even_cuts(int64_t panels, int64_t least, int64_t threads) {
+  int64_t best = least, load = INT64_MAX;
+  for (int64_t cuts = least; cuts < 2 * least; cuts++) {
+    const int64_t most = divide_up(cuts, threads) * divide_up(panels, cuts);
+    if (most < load) best = cuts, load = most;
+  }
+  return best;
+}
+
 // A whole product on the pool, cut into tasks of rows × panels. What is packed for all tasks is packed first; where a task
 // has rows enough to pay for it, it packs its own panels of B, which then come from its own cache. Every element of C is summed in the same
 // order however the tasks are cut.
@@ -43,7 +53,7 @@ Status run_together(const Product<T>& p, Plan plan, const Pool& pool) {
                         : smaller(2 * pool.threads, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
   const int64_t most_cuts = larger(1, plan.panels / kLeastPanels);
   const int64_t groups = divide_up(plan.panels, kGroupPanels);
-  const int64_t cuts = groups >= want ? groups : smaller(want, most_cuts);
+  const int64_t cuts = even_cuts(plan.panels, groups >= want ? groups : smaller(want, most_cuts), pool.threads);
   const int64_t panels = divide_up(plan.panels, cuts), panel_blocks = divide_up(plan.panels, panels);
   const int64_t rows = round_up(divide_up(p.m, divide_up(want, panel_blocks)), kRows);
   const bool own_b = plan.pack_b && (rows >= p.m || rows >= (p.bcs == 1 ? kOwnRows / 4 : kOwnRows));
