@@ -66,7 +66,7 @@ Plan make_plan(Product<T>* p) {
   // Packing A once pays over enough panels of B; contiguous rows are read in place the longest, unless they lie whole pages
   // apart, where all fall into the same few cache sets.
   const bool in_rows = p->acs == 1 && p->ars * static_cast<int64_t>(sizeof(T)) % 4096 != 0;
-  const int64_t enough = in_rows ? 24 : p->acs == 1 || p->ars == 1 ? 6 : 2;
+  const int64_t enough = in_rows ? 40 : p->acs == 1 || p->ars == 1 ? 6 : 2;
   plan.pack_a = p->m > kRows && plan.panels >= enough;
   plan.depth = larger(1, round_up(divide_up(p->k, larger(1, divide_up(p->k, kDepth<T>))), 4));
   const int64_t in_place = plan.pack_b ? 0 : p->n % N == 0 ? p->n : (plan.panels - 1) * kColumns<T>;
