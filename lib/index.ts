@@ -102,6 +102,35 @@ export {
 } from './ops/views.js';
 export { linear, matmul } from './ops/matmul.js';
 export { logSoftmax, softmax } from './ops/softmax.js';
+export {
+  batchNorm,
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+  rmsNorm,
+  type BatchNormOptions,
+  type InstanceNormOptions,
+  type NormOptions,
+  type RmsNormOptions,
+} from './ops/norm.js';
+export {
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+  type AdaptiveMaxPoolOptions,
+  type AvgPoolOptions,
+  type MaxPoolOptions,
+  type OutputSize,
+  type Sizes,
+} from './ops/pool.js';
 export { crossEntropy, mseLoss, type CrossEntropyOptions, type Reduction } from './ops/loss.js';
 export { embedding, indexSelect, oneHot } from './ops/indexing.js';
 

@@ -7,5 +7,30 @@ export * as init from './init.js';
 export { Flatten, Identity, Linear, type LinearOptions } from './linear.js';
 export { CrossEntropyLoss, MSELoss, type CrossEntropyLossOptions } from './loss.js';
 export { Module, type ForwardHook, type LoadResult, type StateDict, type UnaryModule } from './module.js';
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  GroupNorm,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  LayerNorm,
+  RMSNorm,
+  type BatchNormLayerOptions,
+  type GroupNormOptions,
+  type LayerNormOptions,
+  type RMSNormOptions,
+} from './norm.js';
 export { Parameter } from './parameter.js';
+export {
+  AdaptiveAvgPool1d,
+  AdaptiveAvgPool2d,
+  AdaptiveMaxPool1d,
+  AdaptiveMaxPool2d,
+  AvgPool1d,
+  AvgPool2d,
+  AvgPool3d,
+  MaxPool1d,
+  MaxPool2d,
+} from './pool.js';
 export { summary, type LayerSummary, type Summary, type SummaryOptions } from './summary.js';

@@ -1,27 +1,7 @@
 import * as m from '../../lib/index.js';
 import type { Tensor } from '../../lib/index.js';
-
-/** Inputs whose elements avoid kinks and poles unless a case asks otherwise. */
-const spread = (shape: number[], salt = 0, low = -1.5, high = 1.5): Tensor => {
-  const n = shape.reduce((a, b) => a * b, 1);
-  const values = Float64Array.from({ length: n }, (_, i) => {
-    const u = Math.abs(Math.sin(12.9898 * (i + 1) + 78.233 * (salt + 1)) * 43758.5453) % 1;
-    const v = low + (high - low) * u;
-    return Math.abs(v) < 0.05 && low < 0 ? v + 0.1 : v;
-  });
-  return m.fromTypedArray(values, shape).requiresGrad_();
-};
-
-const positive = (shape: number[], salt = 0): Tensor => spread(shape, salt, 0.3, 2.2);
-
-/** A differentiable call that is checked against central differences. */
-export interface Case {
-  name: string;
-  inputs: () => Tensor[];
-  fn: (...inputs: Tensor[]) => Tensor;
-  /** Derivatives of second order are not checked; says why. */
-  firstOnly?: string;
-}
+import { positive, spread, type Case } from './case.js';
+import { layerCases } from './layer_cases.js';
 
 const unary = (name: string, fn: (x: Tensor) => Tensor, make = spread): Case[] => [
   { name, inputs: () => [make([2, 5])], fn },
@@ -192,4 +172,5 @@ export const cases: Case[] = [
     inputs: () => [spread([4, 4])],
     fn: (x) => m.dropout(x, { p: 0.4, generator: new m.Generator(3) }).square(),
   },
+  ...layerCases,
 ];

@@ -1,0 +1,346 @@
+// Pooling: maxima (with where they were), averages, adaptive windows, and the gradients. NaN wins a maximum; the first of
+// equals does.
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../simd/simd.h"
+#include "blocks.h"
+#include "call.h"
+#include "pool_window.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+namespace {
+
+// The lanes of an index vector as int32.
+template <class I>
+MYELIN_INLINE void store_index(int32_t* to, Vec<I> v, int lanes) {
+  if constexpr (sizeof(I) == 4) {
+    if (lanes == Vec<I>::N) {
+      store(to, v);
+    } else {
+      store_n(to, v, lanes);
+    }
+  } else {
+    for (int i = 0; i < lanes; ++i) to[i] = static_cast<int32_t>(lane(v, i));
+  }
+}
+
+template <class T>
+struct MaxPool {
+  PoolShape shape;
+  const T* x;
+  T* out;
+  int32_t* indices;  // null: not wanted
+
+  void row(int64_t r) const {
+    const PoolRow at(shape, r);
+    const PoolAxis& w = shape.axis[2];
+    const int64_t to = r * w.out;
+    int64_t low = w.out, high = w.out;
+    if (w.kernel > 0) {
+      low = w.low();
+      high = w.high();
+    }
+    for (int64_t o = 0; o < low; ++o) one(at, o, to + o);
+    if (w.stride == 1) {
+      inside<1>(at, to, low, high);
+    } else if (w.stride == 2) {
+      inside<2>(at, to, low, high);
+    } else {
+      inside<0>(at, to, low, high);
+    }
+    for (int64_t o = high; o < w.out; ++o) one(at, o, to + o);
+  }
+
+  template <int Stride>
+  void inside(const PoolRow& at, int64_t to, int64_t low, int64_t high) const {
+    if (indices != nullptr) {
+      vectors<Stride, true>(at, to, low, high);
+    } else {
+      vectors<Stride, false>(at, to, low, high);
+    }
+  }
+
+  template <int Stride, bool Index>
+  MYELIN_INLINE void vectors(const PoolRow& at, int64_t to, int64_t low, int64_t high) const {
+    constexpr int N = Vec<T>::N;
+    int64_t o = low;
+    for (; o + N <= high; o += N) vector<Stride, Index>(at, to + o, o, N);
+    if (o < high) vector<Stride, Index>(at, to + o, o, static_cast<int>(high - o));
+  }
+
+  template <int Stride, bool Index>
+  MYELIN_INLINE void vector(const PoolRow& at, int64_t to, int64_t o, int lanes) const {
+    using I = Int<T>;
+    const PoolAxis& w = shape.axis[2];
+    const T* plane = x + at.plane * shape.in_plane();
+    const int64_t start = o * w.stride - w.pad;
+    const Vec<I> steps = iota<I>() * set1<I>(static_cast<I>(w.stride));
+    Vec<T> best = set1<T>(static_cast<T>(-INFINITY));
+    Vec<I> where = zero<I>();
+    if constexpr (Index) {
+      // Where nothing beats -inf the first tap stays.
+      const int64_t first = ((at.d.first * shape.axis[1].in) + at.h.first) * w.in + start;
+      where = steps + set1<I>(static_cast<I>(first));
+    }
+    at.inputs(shape, [&](int64_t offset) {
+      const int64_t from = offset + start;
+      const Vec<I> base = steps + set1<I>(static_cast<I>(from));
+      each_tap<T, Stride>(plane + from, w.kernel, w.dilation, w.stride, lanes, [&](Vec<T> v, int64_t k) {
+        const Mask<T> wins = (v > best) | is_nan(v);
+        best = select(wins, v, best);
+        if constexpr (Index) {
+          // A vector of T and one of its integers have one mask.
+          where = bits(select(wins, from_bits<T>(base + set1<I>(static_cast<I>(k))), from_bits<T>(where)));
+        }
+      });
+    });
+    if (lanes == N) {
+      store(out + to, best);
+    } else {
+      store_n(out + to, best, lanes);
+    }
+    if constexpr (Index) store_index<I>(indices + to, where, lanes);
+  }
+  static constexpr int N = Vec<T>::N;
+
+  void one(const PoolRow& at, int64_t o, int64_t to) const {
+    const Taps w = shape.axis[2].taps(o);
+    const T* plane = x + at.plane * shape.in_plane();
+    T best = static_cast<T>(-INFINITY);
+    int64_t where = (at.d.first * shape.axis[1].in + at.h.first) * shape.axis[2].in + w.first;
+    at.inputs(shape, [&](int64_t offset) {
+      for (int64_t k = 0; k < w.count; ++k) {
+        const int64_t i = offset + w.first + k * w.step;
+        const T v = plane[i];
+        if (v > best || v != v) {
+          best = v;
+          where = i;
+        }
+      }
+    });
+    out[to] = best;
+    if (indices != nullptr) indices[to] = static_cast<int32_t>(where);
+  }
+};
+
+template <class T>
+Status max_pool(const Call& c, const PoolShape& shape) {
+  MaxPool<T> op{shape, static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data),
+                c.nout > 1 ? static_cast<int32_t*>(c.out[1].data) : nullptr};
+  each_pool_row(*c.pool, shape, [&](int64_t r) { op.row(r); });
+  return kOk;
+}
+
+Status run_max(const Call& c, bool adaptive) {
+  if (c.nin != 1 || c.nout < 1 || c.nout > 2 || c.nparams != (adaptive ? 1 : 13)) return kBadParameter;
+  const View& x = c.in[0];
+  PoolShape shape;
+  if (const Status status = shape.init(x, c.out[0], c.params[0])) return status;
+  if (!is_float(x.dtype) || c.out[0].dtype != x.dtype) return kBadDType;
+  if (c.nout > 1) {
+    if (c.out[1].dtype != kInt32) return kBadDType;
+    if (!same_shape(c.out[0], c.out[1]) || !c.out[1].contiguous) return kBadShape;
+  }
+  if (adaptive) {
+    shape.adaptive();
+  } else if (const Status status = shape.windows(c.params + 1, true)) {
+    return status;
+  }
+  if (c.out[0].numel == 0) return kOk;
+  return x.dtype == kFloat32 ? max_pool<float>(c, shape) : max_pool<double>(c, shape);
+}
+
+// dx = 0, then dx[indices[i]] += dy[i] plane by plane (Scatter), or the reverse: out[i] = x[indices[i]].
+template <class T, bool Scatter>
+Status move_by_index(const Call& c, const PoolShape& shape) {
+  const T* from = static_cast<const T*>(c.in[0].data);
+  const int32_t* indices = static_cast<const int32_t*>(c.in[1].data);
+  T* to = static_cast<T*>(c.out[0].data);
+  const int64_t wide = shape.in_plane(), n = shape.out_plane();
+  bool bad = false;
+  each_plane(*c.pool, shape, [&](int64_t p) {
+    const int32_t* index = indices + p * n;
+    if (Scatter) memset(to + p * wide, 0, static_cast<size_t>(wide) * sizeof(T));
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t at = __atomic_load_n(index + i, __ATOMIC_RELAXED);
+      if (at < 0 || at >= wide) {
+        __atomic_store_n(&bad, true, __ATOMIC_RELAXED);
+        return;
+      }
+      if (Scatter) {
+        to[p * wide + at] += from[p * n + i];
+      } else {
+        to[p * n + i] = from[p * wide + at];
+      }
+    }
+  });
+  return bad ? kBadIndex : kOk;
+}
+
+template <bool Scatter>
+Status run_move(const Call& c) {
+  if (c.nin != 2 || c.nout != 1 || c.nparams != 1) return kBadParameter;
+  const View& wide = Scatter ? c.out[0] : c.in[0];
+  const View& narrow = Scatter ? c.in[0] : c.out[0];
+  const View& indices = c.in[1];
+  if (!is_float(wide.dtype) || narrow.dtype != wide.dtype || indices.dtype != kInt32) return kBadDType;
+  if (!same_shape(narrow, indices) || !indices.contiguous) return kBadShape;
+  PoolShape shape;
+  if (const Status status = shape.init(wide, narrow, c.params[0])) return status;
+  if (wide.numel == 0) return kOk;
+  return wide.dtype == kFloat32 ? move_by_index<float, Scatter>(c, shape) : move_by_index<double, Scatter>(c, shape);
+}
+
+template <class T>
+struct AvgPool {
+  PoolShape shape;
+  bool padded;     // padding counts in the divisor
+  double divisor;  // 0: by the size of the window
+  const T* from;
+  T* to;
+
+  bool adaptive() const { return shape.axis[2].kernel == 0; }
+
+  double divide_by(const PoolRow& at, int64_t o, const Taps& w) const {
+    if (divisor != 0) return divisor;
+    if (!padded) return static_cast<double>(at.d.count * at.h.count * w.count);
+    return static_cast<double>(shape.axis[0].padded_count(at.depth) * shape.axis[1].padded_count(at.height) *
+                               shape.axis[2].padded_count(o));
+  }
+
+  void row(int64_t r) const {
+    const PoolRow at(shape, r);
+    const PoolAxis& w = shape.axis[2];
+    int64_t low = w.out, high = w.out;
+    // Wide windows are summed along the row instead.
+    if (!adaptive() && w.kernel * w.stride <= 64) {
+      low = w.low();
+      high = w.high();
+    }
+    for (int64_t o = 0; o < low; ++o) one(at, o, r * w.out + o);
+    if (low < high) {
+      const T by = static_cast<T>(divide_by(at, low, w.taps(low)));
+      if (w.stride == 1) {
+        vectors<1>(at, r * w.out, low, high, by);
+      } else if (w.stride == 2) {
+        vectors<2>(at, r * w.out, low, high, by);
+      } else {
+        vectors<0>(at, r * w.out, low, high, by);
+      }
+    }
+    for (int64_t o = high; o < w.out; ++o) one(at, o, r * w.out + o);
+  }
+
+  template <int Stride>
+  MYELIN_INLINE void vectors(const PoolRow& at, int64_t row, int64_t low, int64_t high, T by) const {
+    constexpr int N = Vec<T>::N;
+    int64_t o = low;
+    for (; o + N <= high; o += N) vector<Stride>(at, row + o, o, N, by);
+    if (o < high) vector<Stride>(at, row + o, o, static_cast<int>(high - o), by);
+  }
+
+  template <int Stride>
+  MYELIN_INLINE void vector(const PoolRow& at, int64_t put, int64_t o, int lanes, T by) const {
+    const PoolAxis& w = shape.axis[2];
+    const T* plane = from + at.plane * shape.in_plane();
+    const int64_t start = o * w.stride - w.pad;
+    Vec<T> sum = zero<T>();
+    at.inputs(shape, [&](int64_t offset) {
+      each_tap<T, Stride>(plane + offset + start, w.kernel, 1, w.stride, lanes,
+                          [&](Vec<T> v, int64_t) { sum = sum + v; });
+    });
+    sum = sum / set1<T>(by);
+    if (lanes == Vec<T>::N) {
+      store(to + put, sum);
+    } else {
+      store_n(to + put, sum, lanes);
+    }
+  }
+
+  void one(const PoolRow& at, int64_t o, int64_t put) const {
+    constexpr int N = Vec<T>::N;
+    const Taps w = shape.axis[2].taps(o);
+    const T* plane = from + at.plane * shape.in_plane() + w.first;
+    double sum = 0;
+    at.inputs(shape, [&](int64_t offset) {
+      int64_t k = 0;
+      if (w.count >= N) {
+        Vec<T> wide = zero<T>();
+        for (; k + N <= w.count; k += N) wide = wide + load(plane + offset + k);
+        sum += static_cast<double>(reduce_add(wide));
+      }
+      for (; k < w.count; ++k) sum += static_cast<double>(plane[offset + k]);
+    });
+    to[put] = static_cast<T>(sum / divide_by(at, o, w));
+  }
+
+  // Each output's gradient, shared out over its window. `from` is dy, `to` dx.
+  void plane_backward(int64_t p) const {
+    const PoolAxis& w = shape.axis[2];
+    const int64_t wide = shape.in_plane(), rows = shape.axis[0].out * shape.axis[1].out;
+    T* dx = to + p * wide;
+    memset(dx, 0, static_cast<size_t>(wide) * sizeof(T));
+    for (int64_t r = 0; r < rows; ++r) {
+      const PoolRow at(shape, p * rows + r);
+      const T* dy = from + (p * rows + r) * w.out;
+      for (int64_t o = 0; o < w.out; ++o) {
+        const Taps taps = w.taps(o);
+        const T share = static_cast<T>(static_cast<double>(dy[o]) / divide_by(at, o, taps));
+        at.inputs(shape, [&](int64_t offset) {
+          T* to_row = dx + offset + taps.first;
+          for (int64_t k = 0; k < taps.count; ++k) to_row[k] += share;
+        });
+      }
+    }
+  }
+};
+
+template <class T>
+Status avg_pool(const Call& c, const PoolShape& shape, bool padded, double divisor, bool gradient) {
+  const AvgPool<T> op{shape, padded, divisor, static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data)};
+  if (gradient) {
+    each_plane(*c.pool, shape, [&](int64_t p) { op.plane_backward(p); });
+  } else {
+    each_pool_row(*c.pool, shape, [&](int64_t r) { op.row(r); });
+  }
+  return kOk;
+}
+
+Status run_avg(const Call& c, bool adaptive, bool gradient) {
+  if (c.nin != 1 || c.nout != 1 || c.nparams != (adaptive ? 1 : 12)) return kBadParameter;
+  const View& wide = gradient ? c.out[0] : c.in[0];
+  const View& narrow = gradient ? c.in[0] : c.out[0];
+  PoolShape shape;
+  if (const Status status = shape.init(wide, narrow, c.params[0])) return status;
+  if (!is_float(wide.dtype) || narrow.dtype != wide.dtype) return kBadDType;
+  bool padded = false;
+  double divisor = 0;
+  if (adaptive) {
+    shape.adaptive();
+  } else {
+    if (const Status status = shape.windows(c.params + 1, false)) return status;
+    padded = c.params[10] != 0;
+    divisor = c.params[11];
+  }
+  if (c.out[0].numel == 0) return kOk;
+  return wide.dtype == kFloat32 ? avg_pool<float>(c, shape, padded, divisor, gradient)
+                                : avg_pool<double>(c, shape, padded, divisor, gradient);
+}
+
+}  // namespace
+
+Status max_pool(const Call& c) { return run_max(c, false); }
+Status adaptive_max_pool(const Call& c) { return run_max(c, true); }
+Status max_pool_backward(const Call& c) { return run_move<true>(c); }
+Status max_pool_gather(const Call& c) { return run_move<false>(c); }
+Status avg_pool(const Call& c) { return run_avg(c, false, false); }
+Status avg_pool_backward(const Call& c) { return run_avg(c, false, true); }
+Status adaptive_avg_pool(const Call& c) { return run_avg(c, true, false); }
+Status adaptive_avg_pool_backward(const Call& c) { return run_avg(c, true, true); }
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin
