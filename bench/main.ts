@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import { catalogue, find } from './catalogue.js';
 import { HELP, parseOptions, UsageError, type Options } from './options.js';
 import { lossesAgree } from './result.js';
@@ -35,6 +36,14 @@ async function main(): Promise<number> {
   say('');
   process.stdout.write(reportText(report.results, report.states));
   if (options.json !== undefined) await writeFile(options.json, jsonLines(report));
+  if (options.chart !== undefined) {
+    const { renderChart } = await import('./chart.js');
+    const cpu = cpus()[0]?.model.trim() ?? 'unknown processor';
+    await writeFile(
+      options.chart,
+      await renderChart(report.results, `${cpu}, Node ${process.version}, float32, medians`),
+    );
+  }
   const wrong = report.results.filter((result) => !lossesAgree(result));
   for (const { name, lib, loss_first, loss_last } of wrong) {
     const entry = find(name);
@@ -43,7 +52,8 @@ async function main(): Promise<number> {
       `bench: ${lib} ${name}: got ${loss_first} and ${loss_last}, expected ${wanted.join(' and ')}\n`,
     );
   }
-  return wrong.length > 0 ? 1 : 0;
+  for (const failure of report.failures) process.stderr.write(`bench: ${failure}\n`);
+  return wrong.length + report.failures.length > 0 ? 1 : 0;
 }
 
 function jsonLines({ results, states }: Report): string {

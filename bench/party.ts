@@ -21,6 +21,7 @@ export class Party {
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
   #said = '';
+  #answered = false;
 
   constructor(label: string, { program, args, env }: Command) {
     this.#label = label;
@@ -34,6 +35,11 @@ export class Party {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
+  /** Whether it has answered before: a party that never did is not there. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
   /**
    * Times a slice; undefined if the party has no such work.
    * @throws Error with what the process said, when it failed
@@ -45,6 +51,7 @@ export class Party {
       if (line.done === true) throw new Error(`${this.#label} ended at ${request.name}: ${this.#said.trim()}`);
       if (!line.value.startsWith('{')) continue;
       const answer = JSON.parse(line.value) as Answer;
+      this.#answered = true;
       if ('unsupported' in answer) return undefined;
       if ('error' in answer) throw new Error(`${this.#label} failed at ${request.name}: ${answer.error}`);
       return answer;

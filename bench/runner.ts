@@ -3,6 +3,7 @@ import type { Entry } from './catalogue.js';
 import type { Options } from './options.js';
 import { Party, type Command, type Slice } from './party.js';
 import { peers } from './peers.js';
+import type { Request } from './serve.js';
 import { calmState, isDisturbed, probe, type MachineState } from './probe.js';
 import { OURS, summarize, type Result } from './result.js';
 
@@ -11,6 +12,8 @@ export interface Report {
   readonly results: readonly Result[];
   /** The machine while it was calm, by number of threads. */
   readonly states: ReadonlyMap<number, MachineState>;
+  /** What went wrong at single entries. */
+  readonly failures: readonly string[];
 }
 
 /** Measurements at least, over all rounds. */
@@ -26,12 +29,14 @@ interface Measured {
 class Parties {
   readonly #live = new Map<string, Party>();
 
+  readonly failures = new Set<string>();
+
   constructor(
     readonly threads: number,
     private readonly python: string,
   ) {}
 
-  async get(name: string): Promise<Party> {
+  async #get(name: string): Promise<Party> {
     let party = this.#live.get(name);
     if (party === undefined) {
       party = new Party(name, await this.#command(name));
@@ -46,6 +51,23 @@ class Parties {
     const peer = peers[name];
     if (peer === undefined) throw new Error(`no peer ${name}`);
     return await peer.command({ threads: this.threads, python: this.python });
+  }
+
+  /**
+   * A slice of one party's; undefined if it does not have such work.
+   * @throws Error when the party cannot be started at all
+   */
+  async measure(name: string, request: Request): Promise<Slice | undefined> {
+    const party = await this.#get(name).catch((error: unknown) => missing(name, error));
+    try {
+      return await party.measure(request);
+    } catch (error) {
+      if (!party.answered) missing(name, error);
+      this.failures.add((error as Error).message);
+      this.#live.delete(name);
+      await party.close();
+      return undefined;
+    }
   }
 
   async close(): Promise<void> {
@@ -90,7 +112,7 @@ export async function runSuite(options: Options, say: (text: string) => void): P
     }));
     return [OURS, ...options.against].flatMap((party) => summarize(entry.name, threads, party, judged, calm) ?? []);
   });
-  return { results, states };
+  return { results, states, failures: pools.flatMap((pool) => [...pool.failures]) };
 }
 
 /** Every party in turn, as many rounds as wanted, the machine's state taken between the rounds. */
@@ -115,7 +137,7 @@ async function takeTurns(
     const turn = round % 2 === 0 ? names : [...names].reverse();
     for (const name of turn) {
       say(`${entry.name}, ${pool.threads} threads, round ${round + 1} of ${count}: ${name}`);
-      const slice = await measure(await pool.get(name), name, request);
+      const slice = await pool.measure(name, request);
       if (slice !== undefined) slices.set(name, slice);
     }
     const after = await look(pool.threads, PROBE_RUNS);
@@ -125,16 +147,9 @@ async function takeTurns(
   return rounds;
 }
 
-async function measure(
-  party: Party,
-  name: string,
-  request: Parameters<Party['measure']>[0],
-): Promise<Slice | undefined> {
-  try {
-    return await party.measure(request);
-  } catch (error) {
-    const install = peers[name]?.install;
-    const hint = install === undefined ? '' : `\n${name} needs: ${install}`;
-    throw new Error(`${(error as Error).message}${hint}`, { cause: error });
-  }
+function missing(name: string, error: unknown): never {
+  const { message, stderr } = error as { message: string; stderr?: string };
+  const install = peers[name]?.install;
+  const hint = install === undefined ? '' : `\n${name} needs: ${install}`;
+  throw new Error(`${(stderr ?? '').trim() || message}${hint}`, { cause: error });
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { catalogue, find, select } from '../../bench/catalogue.js';
+import { chartPoints, renderChart } from '../../bench/chart.js';
 import { ints, uni } from '../../bench/data.js';
 import { parseOptions, UsageError } from '../../bench/options.js';
 import { calmState, isDisturbed, type MachineState } from '../../bench/probe.js';
@@ -191,5 +192,29 @@ describe('bench results', () => {
       /^gemm-nn-512 +1 +3\.10 \* +3\.00 +90\.0 GFLOP\/s +2\.70 +90 % +3\.41 +1\.10 \(1\.00–1\.20\)$/m,
     );
     expect(text).toContain('* the machine was slower');
+  });
+});
+
+describe('bench chart', () => {
+  const ours: Result = { name: 'mlp-mnist', threads: 1, lib: 'myelin', step_ms_median: 0.5, limit_ms: 0.25 };
+  const overhead: Result = { name: 'shallow-1d', threads: 2, lib: 'myelin', step_ms_median: 0.005, limit_ms: 4e-5 };
+  const torch: Result = { name: 'mlp-mnist', threads: 1, lib: 'torch1.13', step_ms_median: 1, ratio_median: 2.1 };
+
+  it('places everything as a multiple of our time', () => {
+    const own = { name: 'mlp-mnist', kind: 'training', threads: '1 thread', label: '0.500 ms' };
+    expect(chartPoints([ours, torch, overhead])).toEqual([
+      { ...own, lib: 'myelin', times: 1 },
+      { ...own, lib: 'limit of the machine', times: 0.5 },
+      { ...own, lib: 'torch1.13', times: 2.1 },
+      { name: 'shallow-1d', kind: 'training', threads: '2 threads', label: '5.00 µs', lib: 'myelin', times: 1 },
+    ]);
+  });
+
+  it('draws names, libraries and times', async () => {
+    const svg = await renderChart([ours, torch, overhead], 'a processor');
+    expect(svg).toMatch(/^<svg/);
+    for (const text of ['mlp-mnist', 'shallow-1d', 'torch1.13', 'a processor', '0.500 ms', 'training, 2 threads'])
+      expect(svg).toContain(text);
+    expect(svg).not.toMatch(/NaN|undefined/);
   });
 });
