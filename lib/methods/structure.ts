@@ -1,19 +1,16 @@
 import type { DType } from '../dtype.js';
 import * as cast from '../ops/cast.js';
-import { indexSelect } from '../ops/indexing.js';
 import { matmul } from '../ops/matmul.js';
 import * as reduce from '../ops/reduce.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
-import * as views from '../ops/views.js';
-import type { Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { ElementwiseMethods } from './elementwise.js';
+import { IndexingMethods } from './indexing.js';
 
 /**
- * Reductions, products, indexing and views as methods: each is the function of the same name with the tensor as its first
+ * Reductions, products and copies as methods: each is the function of the same name with the tensor as its first
  * argument.
  */
-export abstract class StructureMethods extends ElementwiseMethods {
+export abstract class StructureMethods extends IndexingMethods {
   sum(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
     return reduce.sum(this, dim, keepdim);
   }
@@ -60,45 +57,6 @@ export abstract class StructureMethods extends ElementwiseMethods {
   }
   logSoftmax(this: Tensor, dim: number): Tensor {
     return logSoftmax(this, dim);
-  }
-  indexSelect(this: Tensor, dim: number, index: Tensor): Tensor {
-    return indexSelect(this, dim, index);
-  }
-  reshape(this: Tensor, shape: Shape): Tensor {
-    return views.reshape(this, shape);
-  }
-  view(this: Tensor, shape: Shape): Tensor {
-    return views.view(this, shape);
-  }
-  flatten(this: Tensor, start?: number, end?: number): Tensor {
-    return views.flatten(this, start, end);
-  }
-  transpose(this: Tensor, dim0: number, dim1: number): Tensor {
-    return views.transpose(this, dim0, dim1);
-  }
-  permute(this: Tensor, dims: readonly number[]): Tensor {
-    return views.permute(this, dims);
-  }
-  t(this: Tensor): Tensor {
-    return views.t(this);
-  }
-  squeeze(this: Tensor, dim?: number | readonly number[]): Tensor {
-    return views.squeeze(this, dim);
-  }
-  unsqueeze(this: Tensor, dim: number): Tensor {
-    return views.unsqueeze(this, dim);
-  }
-  expand(this: Tensor, shape: Shape): Tensor {
-    return views.expand(this, shape);
-  }
-  slice(this: Tensor, dim: number, start?: number, end?: number, step?: number): Tensor {
-    return views.slice(this, dim, start, end, step);
-  }
-  narrow(this: Tensor, dim: number, start: number, length: number): Tensor {
-    return views.narrow(this, dim, start, length);
-  }
-  select(this: Tensor, dim: number, index: number): Tensor {
-    return views.select(this, dim, index);
   }
   contiguous(this: Tensor): Tensor {
     return cast.contiguous(this);

@@ -1,26 +1,18 @@
-import { BOOL, INT32, isFloat } from '../dtype.js';
-import { DTypeError, ShapeError } from '../errors.js';
+import { INT32 } from '../dtype.js';
+import { ShapeError } from '../errors.js';
 import { checkInteger } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
 import { formatShape, normalizeDim, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, checkTensor, passNs, record, result } from './apply.js';
-import { castCode } from './cast.js';
+import { checkIndex } from './gather.js';
 import { transpose, viewAs } from './views.js';
 
 const INDEX_SELECT = opcodeOf('index_select');
 const INDEX_ADD = opcodeOf('index_add');
 const FILL = opcodeOf('fill');
 const ONE_HOT = opcodeOf('one_hot');
-
-function checkIndex(fn: string, index: Tensor): Tensor {
-  checkTensor(fn, 'index', index);
-  if (isFloat(index.code) || index.code === BOOL) {
-    throw new DTypeError(`${fn}: expected index of dtype int32, got ${index.dtype}`);
-  }
-  return castCode(index, INT32);
-}
 
 const selectRule: Rule = {
   name: 'indexSelect',
@@ -50,8 +42,10 @@ function scatterRows(dy: Tensor, index: Tensor, shape: Shape): Tensor {
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const fn = 'indexSelect';
   const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
-  if (x.ndim === 0) throw new ShapeError(`${fn}: expected at least 1 dimension, got a scalar`);
-  const at = checkIndex(fn, index);
+  const given = checkIndex(fn, index);
+  const at = given.ndim === 0 ? viewAs(given, [1]) : given;
+  if (x.ndim === 0 && at.numel === 1) return viewAs(rows(viewAs(x, [1]), at), []);
+  if (x.ndim === 0) throw new ShapeError(`${fn}: expected one index for a scalar, got ${formatShape(at.shape)}`);
   if (at.ndim !== 1) throw new ShapeError(`${fn}: expected index of shape [n], got ${formatShape(at.shape)}`);
   if (d === 0) return rows(x, at);
   return transpose(rows(transpose(x, 0, d), at), 0, d);

@@ -1,17 +1,35 @@
 import { ShapeError, ValueError } from '../errors.js';
-import { checkInteger, checkShape, show } from '../check.js';
-import { code as opcodeOf, emit, emitUnary, MAX_LIST } from '../native/stream.js';
+import { checkShape, show } from '../check.js';
 import type { Rule } from '../autograd/graph.js';
-import { formatShape, normalizeDim, normalizeDims, numelOf, sameShape, viewStrides, type Shape } from '../shape.js';
+import {
+  broadcastShapes,
+  formatShape,
+  normalizeDim,
+  normalizeDims,
+  numelOf,
+  sameShape,
+  viewStrides,
+  type Shape,
+} from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { checkTensor, passNs, record, result } from './apply.js';
-import { castCode, contiguous } from './cast.js';
-import { promote } from '../dtype.js';
+import { checkTensor, record } from './apply.js';
+import { contiguous } from './cast.js';
 import { sumTo } from './reduce.js';
 
-const COPY = opcodeOf('copy');
-const FILL = opcodeOf('fill');
-const CAT = opcodeOf('cat');
+export { cat, hstack, stack, vstack } from './join.js';
+export {
+  chunk,
+  diag,
+  diagEmbed,
+  diagonal,
+  narrow,
+  select,
+  slice,
+  split,
+  tensorSplit,
+  unbind,
+  unfoldDim,
+} from './strided.js';
 
 const reshapeRule: Rule = { name: 'reshape', backward: (dy, node) => [viewAs(dy, node.extra as Shape)] };
 
@@ -24,28 +42,28 @@ export function viewAs(x: Tensor, shape: Shape): Tensor {
 }
 
 /** The shape with its -1, if any, replaced by what is left. */
-function inferShape(fn: string, x: Tensor, shape: Shape): Shape {
+function inferShape(fn: string, numel: number, shape: Shape, from: Shape): Shape {
   if (!Array.isArray(shape)) throw new ValueError(`${fn}: expected shape to be an array of sizes, got ${show(shape)}`);
   const open = shape.indexOf(-1);
   const known: Shape = (shape as Shape).map((size, i) => (i === open ? 1 : size));
   checkShape(fn, known);
   const n = numelOf(known);
-  const fits = open < 0 ? n === x.numel : n > 0 && x.numel % n === 0;
+  const fits = open < 0 ? n === numel : n > 0 && numel % n === 0;
   if (!fits) {
     throw new ShapeError(
-      `${fn}: expected a shape for ${x.numel} elements, got ${formatShape(shape)} for shape ${formatShape(x.shape)}`,
+      `${fn}: expected a shape for ${numel} elements, got ${formatShape(shape)} for shape ${formatShape(from)}`,
     );
   }
-  return known.map((size, i) => (i === open ? x.numel / n : size));
+  return known.map((size, i) => (i === open ? numel / n : size));
 }
 
 /** x with another shape for the same elements in row-major order; one size may be -1. A view where possible, else a copy. */
 export const reshape = (x: Tensor, shape: Shape): Tensor =>
-  viewAs(x, inferShape('reshape', checkTensor('reshape', 'input', x), shape));
+  viewAs(x, inferShape('reshape', checkTensor('reshape', 'input', x).numel, shape, x.shape));
 
 /** Like {@link reshape}, but never a copy. @throws ShapeError when the strides do not allow a view */
 export function view(x: Tensor, shape: Shape): Tensor {
-  const target = inferShape('view', checkTensor('view', 'input', x), shape);
+  const target = inferShape('view', checkTensor('view', 'input', x).numel, shape, x.shape);
   if (x.stridesOrNull !== null && viewStrides(x.shape, x.stridesOrNull, target) === null) {
     throw new ShapeError(
       `view: shape ${formatShape(target)} needs a copy of this ${formatShape(x.shape)} view; use reshape`,
@@ -128,9 +146,7 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 
 const expandRule: Rule = { name: 'expand', backward: (dy, node) => [sumTo(dy, node.extra as Shape)] };
 
-/** x repeated along dimensions of size 1 (and new leading ones) up to `shape`, without memory; -1 keeps a size. */
-export function expand(x: Tensor, shape: Shape): Tensor {
-  const fn = 'expand';
+function expanded(fn: string, x: Tensor, shape: Shape): Tensor {
   checkTensor(fn, 'input', x);
   if (!Array.isArray(shape)) throw new ValueError(`${fn}: expected shape to be an array of sizes, got ${show(shape)}`);
   const lead = shape.length - x.ndim;
@@ -151,163 +167,73 @@ export function expand(x: Tensor, shape: Shape): Tensor {
   return record(expandRule, out, [x], [], x.shape);
 }
 
-interface SliceSpec {
-  shape: Shape;
-  dim: number;
-  start: number;
-  count: number;
-  step: number;
-  /** Whether the dimension itself was dropped (select). */
-  dropped: boolean;
+/** x repeated along dimensions of size 1 (and new leading ones) up to `shape`, without memory; -1 keeps a size. */
+export const expand = (x: Tensor, shape: Shape): Tensor => expanded('expand', x, shape);
+
+/** {@link expand} under its NumPy name. */
+export const broadcastTo = (x: Tensor, shape: Shape): Tensor => expanded('broadcastTo', x, shape);
+
+/** All the tensors expanded to the shape that they broadcast to. */
+export function broadcastTensors(tensors: readonly Tensor[]): Tensor[] {
+  const fn = 'broadcastTensors';
+  if (!Array.isArray(tensors)) throw new ValueError(`${fn}: expected an array of Tensors, got ${show(tensors)}`);
+  const list = tensors.map((x, i) => checkTensor(fn, `tensors[${i}]`, x));
+  const shape = list.reduce<Shape>((common, x) => broadcastShapes(fn, common, x.shape), []);
+  return list.map((x) => expand(x, shape));
 }
 
-const sliceRule: Rule = {
-  name: 'slice',
-  backward: (dy, node) => [unslice(dy, node.extra as SliceSpec)],
-};
-
-/** Zeros with dy in the place that a slice was taken from. */
-function unslice(dy: Tensor, spec: SliceSpec): Tensor {
-  const out = result(spec.shape, dy.code);
-  emit(FILL, [], [out], [0], passNs(out.numel));
-  const place = sliced(out, spec.dim, spec.start, spec.count, spec.step, spec.dropped);
-  if (dy.numel > 0) emitUnary(COPY, dy, place, passNs(dy.numel));
-  return record(unsliceRule, out, [dy], [], spec);
-}
-
-const unsliceRule: Rule = {
-  name: 'slice backward',
-  backward: (g, node) => {
-    const { dim, start, count, step, dropped } = node.extra as SliceSpec;
-    return [slicedTracked(g, dim, start, count, step, dropped)];
-  },
-};
-
-function sliced(x: Tensor, dim: number, start: number, count: number, step: number, drop: boolean): Tensor {
-  const { strides } = x;
-  const keep = (_: unknown, i: number): boolean => !drop || i !== dim;
-  return x.asView(
-    x.shape.map((size, i) => (i === dim ? count : size)).filter(keep),
-    strides.map((s, i) => (i === dim ? s * step : s)).filter(keep),
-    // An empty slice past the end must not point past the end.
-    count === 0 ? x.offset : x.offset + start * strides[dim]!,
-  );
-}
-
-function slicedTracked(x: Tensor, dim: number, start: number, count: number, step: number, dropped: boolean): Tensor {
-  const spec: SliceSpec = { shape: x.shape, dim, start, count, step, dropped };
-  return record(sliceRule, sliced(x, dim, start, count, step, dropped), [x], [], spec);
-}
-
-/** Elements start, start + step, … below `end` of one dimension; negative bounds count from the end, and both are cut to it. A view. */
-export function slice(x: Tensor, dim: number, start = 0, end?: number, step = 1): Tensor {
-  const fn = 'slice';
+/** Dimension `dim` as dimensions of `sizes`, one of which may be -1; the reverse of {@link flatten}. A view. */
+export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
+  const fn = 'unflatten';
   const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
   if (x.ndim === 0) throw new ShapeError(`${fn}: expected at least 1 dimension, got a scalar`);
-  const size = x.shape[d]!;
-  checkInteger(fn, 'start', start);
-  checkInteger(fn, 'step', step, { min: 1 });
-  if (end !== undefined) checkInteger(fn, 'end', end);
-  const cut = (i: number): number => Math.min(Math.max(i < 0 ? i + size : i, 0), size);
-  const from = cut(start);
-  const to = cut(end ?? size);
-  const count = Math.max(0, Math.ceil((to - from) / step));
-  if (count === size && step === 1) return x;
-  return slicedTracked(x, d, from, count, step, false);
+  const inner = inferShape(fn, x.shape[d]!, sizes, x.shape);
+  return viewAs(x, [...x.shape.slice(0, d), ...inner, ...x.shape.slice(d + 1)]);
 }
 
-/** `length` elements of one dimension from `start` on; a view. */
-export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
-  const fn = 'narrow';
-  const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
-  const size = x.shape[d] ?? 0;
-  checkInteger(fn, 'start', start, { min: 0, max: size });
-  checkInteger(fn, 'length', length, { min: 0, max: size - start });
-  return length === size ? x : slicedTracked(x, d, start, length, 1, false);
-}
-
-/** The i-th part along one dimension, which goes away; negative counts from the end. A view. */
-export function select(x: Tensor, dim: number, index: number): Tensor {
-  const fn = 'select';
-  const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
-  if (x.ndim === 0) throw new ShapeError(`${fn}: expected at least 1 dimension, got a scalar`);
-  const size = x.shape[d]!;
-  checkInteger(fn, 'index', index, { min: -size, max: size - 1 });
-  return slicedTracked(x, d, index < 0 ? index + size : index, 1, 1, true);
-}
-
-const catRule: Rule = {
-  name: 'cat',
-  backward: (dy, node) => {
-    const { dim, sizes } = node.extra as { dim: number; sizes: readonly number[] };
-    let start = 0;
-    return sizes.map((size, i) => {
-      const part = node.needs(i) ? slicedTracked(dy, dim, start, size, 1, false) : null;
-      start += size;
-      return part;
-    });
-  },
-};
-
-/** The tensors one after the other along `dim`; other sizes must agree. Dtypes meet in the highest. */
-export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
-  const fn = 'cat';
-  if (!Array.isArray(tensors) || tensors.length === 0) {
-    throw new ValueError(`${fn}: expected an array of at least one Tensor, got ${show(tensors)}`);
+/** x with dimensions `source` at places `destination`, the others in their order; a view. */
+export function movedim(
+  x: Tensor,
+  source: number | readonly number[],
+  destination: number | readonly number[],
+): Tensor {
+  const fn = 'movedim';
+  checkTensor(fn, 'input', x);
+  const dims = (value: number | readonly number[]): number[] => {
+    const list = (typeof value === 'number' ? [value] : [...value]).map((d) => normalizeDim(fn, d, x.ndim));
+    if (new Set(list).size !== list.length) throw new ShapeError(`${fn}: expected distinct dims, got ${show(value)}`);
+    return list;
+  };
+  const from = dims(source);
+  const to = dims(destination);
+  if (from.length !== to.length) {
+    throw new ShapeError(
+      `${fn}: expected as many sources as destinations, got ${show(source)} and ${show(destination)}`,
+    );
   }
-  const list = tensors as readonly Tensor[];
-  const first = checkTensor(fn, 'tensors[0]', list[0]);
-  if (first.ndim === 0) throw new ShapeError(`${fn}: expected tensors of at least 1 dimension; stack joins scalars`);
-  const d = normalizeDim(fn, dim, first.ndim);
-  let code = first.code;
-  for (let i = 1; i < list.length; i++) {
-    const x = checkTensor(fn, `tensors[${i}]`, list[i]);
-    if (x.ndim !== first.ndim || x.shape.some((size, k) => k !== d && size !== first.shape[k])) {
-      const want = first.shape.map((size, k) => (k === d ? 'any' : size)).join(', ');
-      throw new ShapeError(`${fn}: expected tensors[${i}] of shape [${want}], got ${formatShape(x.shape)}`);
-    }
-    code = promote(code, x.code);
-  }
-  return joined(
-    list.map((x) => castCode(x, code)),
-    d,
-    code,
+  if (x.ndim === 0) return x;
+  const order = new Array<number>(x.ndim).fill(-1);
+  from.forEach((d, i) => (order[to[i]!] = d));
+  const rest = x.shape.map((_, i) => i).filter((d) => !from.includes(d));
+  return permuted(
+    x,
+    order.map((d) => (d >= 0 ? d : rest.shift()!)),
   );
 }
 
-function joined(list: readonly Tensor[], dim: number, code: number): Tensor {
-  if (list.length > MAX_LIST) {
-    const parts: Tensor[] = [];
-    for (let i = 0; i < list.length; i += MAX_LIST) parts.push(joined(list.slice(i, i + MAX_LIST), dim, code));
-    return joined(parts, dim, code);
-  }
-  const sizes = list.map((x) => x.shape[dim]!);
-  const total = sizes.reduce((a, b) => a + b, 0);
-  const out = result(
-    list[0]!.shape.map((size, i) => (i === dim ? total : size)),
-    code,
-  );
-  emit(CAT, list, [out], [dim], passNs(out.numel));
-  return record(catRule, out, list, [], { dim, sizes });
+/** {@link transpose} under its NumPy name. */
+export const swapaxes = transpose;
+
+function atLeast(fn: string, x: Tensor, n: number, shape: (own: Shape) => Shape): Tensor {
+  return checkTensor(fn, 'input', x).ndim >= n ? x : viewAs(x, shape(x.shape));
 }
 
-/** Tensors of one shape along a new dimension. */
-export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
-  const fn = 'stack';
-  if (!Array.isArray(tensors) || tensors.length === 0) {
-    throw new ValueError(`${fn}: expected an array of at least one Tensor, got ${show(tensors)}`);
-  }
-  const first = checkTensor(fn, 'tensors[0]', tensors[0]);
-  const d = normalizeDim(fn, dim, first.ndim + 1);
-  (tensors as readonly Tensor[]).forEach((x, i) => {
-    if (!sameShape(checkTensor(fn, `tensors[${i}]`, x).shape, first.shape)) {
-      throw new ShapeError(
-        `${fn}: expected tensors[${i}] of shape ${formatShape(first.shape)}, got ${formatShape(x.shape)}`,
-      );
-    }
-  });
-  return cat(
-    tensors.map((x: Tensor) => unsqueeze(x, d)),
-    d,
-  );
-}
+/** x, a scalar as [1]. */
+export const atleast1d = (x: Tensor): Tensor => atLeast('atleast1d', x, 1, () => [1]);
+
+/** x, with fewer than 2 dimensions as a row. */
+export const atleast2d = (x: Tensor): Tensor => atLeast('atleast2d', x, 2, () => [1, x.numel]);
+
+/** x, with fewer than 3 dimensions as [1, n, 1] or [rows, columns, 1]. */
+export const atleast3d = (x: Tensor): Tensor =>
+  atLeast('atleast3d', x, 3, (own) => (own.length === 2 ? [...own, 1] : [1, x.numel, 1]));

@@ -1,8 +1,9 @@
-// Copies between any dtypes and strides, fill, arange, cat.
+// Copies between any dtypes and strides, fill, arange, cat, flip, triangles of matrices.
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "lines.h"
 #include "rows.h"
 
 namespace myelin {
@@ -208,6 +209,56 @@ Status cat(const Call& c) {
     if (status != kOk) return status;
     at += x.shape[axis];
   }
+  return kOk;
+}
+
+// out is x with the dimensions of `dims` (a bit each) reversed.
+Status flip(const Call& c) {
+  if (c.nin != 1 || c.nout != 1 || c.nparams != 1) return kBadParameter;
+  View x = c.in[0];
+  const View& out = c.out[0];
+  if (!(c.params[0] >= 0 && c.params[0] < (1 << kMaxDims))) return kBadParameter;
+  if (!same_shape(x, out)) return kBadShape;
+  if (x.dtype != out.dtype) return kBadDType;
+  if (x.numel == 0) return kOk;
+  const unsigned dims = static_cast<unsigned>(c.params[0]);
+  int64_t last = 0;
+  for (int d = 0; d < x.ndim; d++) {
+    if ((dims >> d & 1) == 0 || x.shape[d] == 1) continue;
+    last += (x.shape[d] - 1) * x.strides[d];
+    x.strides[d] = -x.strides[d];
+    x.contiguous = false;
+  }
+  x.data = static_cast<char*>(x.data) + last * item_size(x.dtype);
+  return copy_view(*c.pool, x, out);
+}
+
+// Matrices (…, rows, columns): out is x on and below (upper: above) the given diagonal, 0 elsewhere.
+Status triangle(const Call& c) {
+  if (c.nin != 1 || c.nout != 1 || c.nparams != 2) return kBadParameter;
+  const View &x = c.in[0], &out = c.out[0];
+  if (x.ndim < 2 || !same_shape(x, out)) return kBadShape;
+  if (x.dtype != out.dtype) return kBadDType;
+  const double diagonal = c.params[0];
+  if (!(diagonal >= -0x1p40 && diagonal <= 0x1p40)) return kBadParameter;
+  if (x.numel == 0) return kOk;
+  const bool upper = c.params[1] != 0;
+  const int64_t size = item_size(x.dtype), rows = x.shape[x.ndim - 2], columns = x.shape[x.ndim - 1];
+  const Lines from(x, x.ndim - 1), to(out, x.ndim - 1);
+  for_units(*c.pool, from.count, columns, [&](int64_t begin, int64_t end, int) {
+    const char zero[8] = {};
+    for (int64_t line = begin; line < end; line++) {
+      const int64_t bound = line % rows + static_cast<int64_t>(diagonal) + (upper ? 0 : 1);
+      const int64_t split = bound < 0 ? 0 : bound < columns ? bound : columns;
+      const int64_t first = upper ? split : 0, last = upper ? columns : split;
+      const char* source = static_cast<const char*>(x.data) + from.start(line) * size;
+      char* target = static_cast<char*>(out.data) + to.start(line) * size;
+      const int64_t x_step = from.stride * size, out_step = to.stride * size;
+      move_elements(target, out_step, zero, 0, first, size);
+      move_elements(target + first * out_step, out_step, source + first * x_step, x_step, last - first, size);
+      move_elements(target + last * out_step, out_step, zero, 0, columns - last, size);
+    }
+  });
   return kOk;
 }
 

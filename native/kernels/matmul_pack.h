@@ -128,7 +128,7 @@ void pack_unit(const Packing& q, const T* in, int64_t unit, T* out) {
 
 // The kRows × kColumns tile turned: out[j·kTurnedStride + i] = tile[i·kColumns + j] for i < rows, j < columns.
 template <class T>
-inline constexpr int kTurnedStride = (kRows + Vec<T>::N - 1) / Vec<T>::N* Vec<T>::N;
+inline constexpr int kTurnedStride = (kRows + Vec<T>::N - 1) / Vec<T>::N * Vec<T>::N;
 template <class T>
 void turn_tile(const T* tile, int rows, int columns, T* out) {
   constexpr int N = Vec<T>::N;
