@@ -166,7 +166,7 @@ export {
   type Unique,
 } from './ops/sort.js';
 export { linear, matmul } from './ops/matmul.js';
-export { logSoftmax, softmax } from './ops/softmax.js';
+export { logSoftmax, softmax, softmin } from './ops/softmax.js';
 export {
   batchNorm,
   groupNorm,
@@ -196,7 +196,43 @@ export {
   type OutputSize,
   type Sizes,
 } from './ops/pool.js';
-export { crossEntropy, mseLoss, type CrossEntropyOptions, type Reduction } from './ops/loss.js';
+export {
+  cosineSimilarity,
+  normalize,
+  pairwiseDistance,
+  type CosineSimilarityOptions,
+  type NormalizeOptions,
+  type PairwiseDistanceOptions,
+} from './ops/distance.js';
+export { vectorNorm } from './ops/vector_norm.js';
+export { crossEntropy, nllLoss, type CrossEntropyOptions, type NllLossOptions } from './ops/loss.js';
+export type { LossOptions, Reduction } from './ops/loss_common.js';
+export {
+  binaryCrossEntropy,
+  binaryCrossEntropyWithLogits,
+  gaussianNllLoss,
+  huberLoss,
+  klDiv,
+  l1Loss,
+  mseLoss,
+  multilabelSoftMarginLoss,
+  poissonNllLoss,
+  smoothL1Loss,
+  type BinaryCrossEntropyWithLogitsOptions,
+  type GaussianNllLossOptions,
+  type KlDivOptions,
+  type PoissonNllLossOptions,
+} from './ops/loss_pairs.js';
+export {
+  cosineEmbeddingLoss,
+  hingeEmbeddingLoss,
+  marginRankingLoss,
+  multiMarginLoss,
+  softMarginLoss,
+  tripletMarginLoss,
+  type MultiMarginLossOptions,
+  type TripletMarginLossOptions,
+} from './ops/loss_margins.js';
 export { embedding, indexSelect, oneHot } from './ops/indexing.js';
 
 export {

@@ -5,7 +5,30 @@ export { Dropout } from './dropout.js';
 export { GatedLinear, Highway, Residual } from './gating.js';
 export * as init from './init.js';
 export { Flatten, Identity, Linear, type LinearOptions } from './linear.js';
-export { CrossEntropyLoss, MSELoss, type CrossEntropyLossOptions } from './loss.js';
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CosineEmbeddingLoss,
+  CosineSimilarity,
+  CrossEntropyLoss,
+  GaussianNLLLoss,
+  HingeEmbeddingLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MarginRankingLoss,
+  MSELoss,
+  MultiLabelSoftMarginLoss,
+  MultiMarginLoss,
+  NLLLoss,
+  PairwiseDistance,
+  PoissonNLLLoss,
+  SmoothL1Loss,
+  SoftMarginLoss,
+  TripletMarginLoss,
+  type CrossEntropyLossOptions,
+  type NLLLossOptions,
+} from './loss.js';
 export { Module, type ForwardHook, type LoadResult, type StateDict, type UnaryModule } from './module.js';
 export {
   BatchNorm1d,

@@ -1,6 +1,6 @@
-import { INT32, isFloat } from '../dtype.js';
+import { BOOL, INT32, isFloat } from '../dtype.js';
 import { DTypeError, ShapeError } from '../errors.js';
-import { checkInteger, checkNumber, checkOneOf } from '../check.js';
+import { checkInteger, checkNumber } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import { newSavedStorages } from '../native/storage.js';
 import { isGradEnabled, type Rule } from '../autograd/graph.js';
@@ -10,20 +10,23 @@ import { checkFloat, checkSameDType, checkTensor, passNs, record, recording, res
 import { add, div, mul, ne, sub } from './binary.js';
 import { castCode } from './cast.js';
 import { where } from './create.js';
-import { oneHot } from './indexing.js';
+import { indexSelect, oneHot } from './indexing.js';
+import {
+  checkClassWeight,
+  checkReduction,
+  checkShapeIs,
+  REDUCTIONS,
+  reduced,
+  type LossOptions,
+  type Reduction,
+} from './loss_common.js';
 import { sum } from './reduce.js';
-import { softmax } from './softmax.js';
-import { unsqueeze } from './views.js';
-
-/** How the losses of a batch become one: none leaves them apart. */
-export type Reduction = 'mean' | 'sum' | 'none';
-
-const REDUCTIONS = ['none', 'mean', 'sum'] as const;
+import { logSoftmax, softmax } from './softmax.js';
+import { neg } from './unary.js';
+import { unsqueeze, viewAs } from './views.js';
 
 const CROSS_ENTROPY = opcodeOf('cross_entropy');
 const CROSS_ENTROPY_BACKWARD = opcodeOf('cross_entropy_backward');
-const MSE = opcodeOf('mse_loss');
-const MSE_BACKWARD = opcodeOf('mse_loss_backward');
 
 /** Options of {@link crossEntropy}. */
 export interface CrossEntropyOptions {
@@ -31,11 +34,14 @@ export interface CrossEntropyOptions {
   weight?: Tensor | null;
   /** Default 'mean': divided by the sum of the weights of the targets. */
   reduction?: Reduction;
-  /** Rows with this target count for nothing. Default -100. */
+  /** Rows with this target count for nothing; not for probabilities. Default -100. */
   ignoreIndex?: number;
   /** Share of the target that is spread evenly over all classes, 0 to 1. Default 0. */
   labelSmoothing?: number;
 }
+
+/** Options of {@link nllLoss}. */
+export type NllLossOptions = Omit<CrossEntropyOptions, 'labelSmoothing'>;
 
 interface CrossEntropySpec {
   params: readonly [reduction: number, ignoreIndex: number, labelSmoothing: number];
@@ -78,9 +84,34 @@ function composed(
   return mul(mul(sub(mul(softmax(logits, 1), sum(t, 1, true)), t), rows), perRow);
 }
 
+/** Where classes are: the only dimension of one row, else the second. */
+const classDim = (input: Tensor): number => (input.ndim === 1 ? 0 : 1);
+
+/** −Σ_c w[c] t[c] log softmax(logits)[c] of targets that are probabilities; the mean is over rows. */
+function softTargets(
+  logits: Tensor,
+  target: Tensor,
+  { weight, labelSmoothing = 0, reduction = 'mean' }: CrossEntropyOptions,
+): Tensor {
+  const fn = 'crossEntropy';
+  checkSameDType(fn, 'logits', logits, 'target', target);
+  if (logits.ndim === 0)
+    throw new ShapeError(`${fn}: expected logits of shape [N, C], got ${formatShape(logits.shape)}`);
+  checkShapeIs(fn, 'target of probabilities', target, logits.shape);
+  const dim = classDim(logits);
+  const classes = logits.shape[dim]!;
+  let t = labelSmoothing === 0 ? target : add(mul(target, 1 - labelSmoothing), labelSmoothing / classes);
+  if (weight !== null && weight !== undefined) {
+    checkClassWeight(fn, weight, logits, classes);
+    t = mul(t, viewAs(weight, [classes, ...logits.shape.slice(dim + 1).map(() => 1)]));
+  }
+  return reduced(neg(sum(mul(logSoftmax(logits, dim), t), dim)), reduction);
+}
+
 /**
- * The cross-entropy −log softmax(logits)[target] of a batch: logits (N, C) of float, target (N) of int32 (or uint8). Logits of
- * more dimensions, (N, C, d…) with targets (N, d…), count every position as a row.
+ * The cross-entropy −log softmax(logits)[target] of a batch: logits (N, C) of float, target (N) of int32 (or uint8), or
+ * probabilities of logits' shape and dtype. Logits of more dimensions, (N, C, d…) with targets (N, d…), count every position
+ * as a row; logits (C) with a target () are one row.
  * @throws IndexOutOfRangeError from the read of the result when a target is outside [0, C)
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
@@ -88,10 +119,10 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   const { weight = null, reduction = 'mean', ignoreIndex = -100, labelSmoothing = 0 } = options;
   checkFloat(fn, 'logits', logits);
   checkTensor(fn, 'target', target);
-  checkOneOf(fn, 'reduction', reduction, REDUCTIONS);
+  checkReduction(fn, reduction);
   checkInteger(fn, 'ignoreIndex', ignoreIndex, { min: -(2 ** 31), max: 2 ** 31 - 1 });
   checkNumber(fn, 'labelSmoothing', labelSmoothing, { min: 0, max: 1 });
-  if (isFloat(target.code)) throw new DTypeError(`${fn}: expected target of dtype int32, got ${target.dtype}`);
+  if (isFloat(target.code)) return softTargets(logits, target, options);
   if (logits.ndim === 1 && target.ndim === 0) {
     const one = crossEntropy(unsqueeze(logits, 0), unsqueeze(target, 0), options);
     return reduction === 'none' ? one.reshape([]) : one;
@@ -108,13 +139,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
     throw new ShapeError(`${fn}: expected logits of shape [N, C], got ${formatShape(logits.shape)}`);
   checkTargetShape(fn, logits, target);
   const [n, classes] = logits.shape as [number, number];
-  if (weight !== null) {
-    checkFloat(fn, 'weight', weight);
-    checkSameDType(fn, 'logits', logits, 'weight', weight);
-    if (!sameShape(weight.shape, [classes])) {
-      throw new ShapeError(`${fn}: expected weight of shape [${classes}], got ${formatShape(weight.shape)}`);
-    }
-  }
+  if (weight !== null) checkClassWeight(fn, weight, logits, classes);
   const labels = castCode(target, INT32);
   const [lseStorage, totalStorage] = newSavedStorages(2) as [never, never];
   const lse = savedResult(lseStorage, [n], logits.code);
@@ -141,35 +166,40 @@ function checkTargetShape(fn: string, logits: Tensor, target: Tensor): void {
   }
 }
 
-const mseRule: Rule = {
-  name: 'mseLoss',
-  backward: (dy, node) => {
-    const x = node.saved(0);
-    const y = node.saved(1);
-    const reduction = node.extra as number;
-    let dx: Tensor;
-    if (isGradEnabled()) {
-      dx = mul(mul(sub(x, y), reduction === 1 ? 2 / x.numel : 2), dy);
-    } else {
-      dx = result(x.shape, x.code, x.numel);
-      emit(MSE_BACKWARD, [dy, x, y], [dx], [reduction], passNs(x.numel));
-    }
-    return [node.needs(0) ? dx : null, node.needs(1) ? mul(dx, -1) : null];
-  },
-};
-
-/** The mean (or sum) of (x − y)² over all elements; x and y have one shape and dtype. */
-export function mseLoss(x: Tensor, y: Tensor, { reduction = 'mean' }: { reduction?: Reduction } = {}): Tensor {
-  const fn = 'mseLoss';
+/**
+ * −w[target] x[target] of log-probabilities x (N, C), (C) or (N, C, d…) and classes (N), () or (N, d…) of int32: what follows
+ * {@link logSoftmax} in {@link crossEntropy}.
+ * @throws IndexOutOfRangeError from the read of the result when a target is outside [0, C)
+ */
+export function nllLoss(x: Tensor, target: Tensor, options: NllLossOptions & LossOptions = {}): Tensor {
+  const fn = 'nllLoss';
+  const { weight = null, reduction = 'mean', ignoreIndex = -100 } = options;
   checkFloat(fn, 'input', x);
-  checkFloat(fn, 'target', y);
-  checkSameDType(fn, 'input', x, 'target', y);
-  checkOneOf(fn, 'reduction', reduction, REDUCTIONS);
-  if (!sameShape(x.shape, y.shape)) {
-    throw new ShapeError(`${fn}: expected target of shape ${formatShape(x.shape)}, got ${formatShape(y.shape)}`);
-  }
-  const out = result(reduction === 'none' ? x.shape : [], x.code);
-  const kind = REDUCTIONS.indexOf(reduction);
-  emit(MSE, [x, y], [out], [kind], passNs(x.numel));
-  return record(mseRule, out, [x, y], [x, y], kind);
+  checkTensor(fn, 'target', target);
+  checkReduction(fn, reduction);
+  checkInteger(fn, 'ignoreIndex', ignoreIndex, { min: -(2 ** 31), max: 2 ** 31 - 1 });
+  if (isFloat(target.code)) throw new DTypeError(`${fn}: expected target of dtype int32, got ${target.dtype}`);
+  if (x.ndim === 0) throw new ShapeError(`${fn}: expected input of shape [N, C], got ${formatShape(x.shape)}`);
+  const dim = classDim(x);
+  checkShapeIs(fn, 'target', target, [...x.shape.slice(0, dim), ...x.shape.slice(dim + 1)]);
+  const classes = x.shape[dim]!;
+  const labels = castCode(target, INT32);
+  const counts = ne(labels, ignoreIndex);
+  const known = where(counts, labels, 0);
+  // Chosen, not multiplied by 0: a log-probability of −∞ elsewhere does not matter.
+  const hot = castCode(oneHot(known, classes), BOOL);
+  const last = hot.ndim - 1;
+  const order = [...x.shape.keys()].map((i) => (i < dim ? i : i === dim ? last : i - 1));
+  const share = castCode(counts, x.code);
+  const own =
+    weight === null
+      ? share
+      : mul(
+          share,
+          viewAs(indexSelect(checkClassWeight(fn, weight, x, classes), 0, viewAs(known, [known.numel])), known.shape),
+        );
+  const chosen = sum(where(hot.permute(order), x, 0), dim);
+  const losses = neg(mul(where(counts, chosen, 0), own));
+  if (reduction !== 'mean') return reduced(losses, reduction);
+  return div(sum(losses), sum(own));
 }

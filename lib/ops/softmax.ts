@@ -55,3 +55,6 @@ const logSoftmaxBackward = fused('log_softmax_backward', 'logSoftmax', (g, dy, y
 
 /** x − log Σ e^x along `dim`. */
 export const logSoftmax = along('log_softmax', 'logSoftmax', logSoftmaxBackward);
+
+/** e^−x / Σ e^−x along `dim`. */
+export const softmin = (x: Tensor, dim: number): Tensor => softmax(neg(checkFloat('softmin', 'input', x)), dim);

@@ -121,7 +121,8 @@ const loss = (
         ...tensors.split(' ').map((t) => a.tensor(t)),
         options(a, { reduction: 'string', ...kinds }),
       ),
-    composed,
+    // Terms of either sign that are summed.
+    { kind: 'unit', limit: 1e-6 },
     grads,
   );
 
@@ -291,8 +292,11 @@ const functional: Readonly<Record<string, Operation>> = {
       options(a, { alpha: 'number', beta: 'number', k: 'number' }),
     ),
   ),
-  normalize: operation('input p dim eps', (a) =>
-    one('normalize', a.tensor('input'), options(a, { p: 'number', dim: 'integers', eps: 'number' })),
+  normalize: operation(
+    'input p dim eps',
+    (a) => one('normalize', a.tensor('input'), options(a, { p: 'number', dim: 'integers', eps: 'number' })),
+    composed,
+    { kind: 'unit', limit: 5e-6 },
   ),
   cosine_similarity: operation('x1 x2 dim eps', (a) =>
     one('cosineSimilarity', a.tensor('x1'), a.tensor('x2'), options(a, { dim: 'number', eps: 'number' })),
