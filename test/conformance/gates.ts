@@ -31,6 +31,8 @@ export const gradient: Gate = { kind: 'near', absolute: 1e-6, relative: 5e-6 };
 export const total: Gate = { kind: 'near', absolute: 5e-7, relative: 5e-7 };
 export const probability: Gate = { kind: 'near', absolute: 0, relative: 1e-5 };
 export const normalised: Gate = { kind: 'unit', limit: 2e-6 };
+/** Gradients of that: often 0 but for rounding, out of terms of the size of 1. */
+export const normalisedGradient: Gate = { kind: 'unit', limit: 5e-6 };
 
 /** The distance of a float32 from its neighbour away from zero. */
 function ulp32(x: number): number {

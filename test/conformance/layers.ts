@@ -5,6 +5,7 @@ import {
   exact,
   gradient,
   normalised,
+  normalisedGradient,
   product,
   total,
   transcendental,
@@ -253,7 +254,7 @@ const functional: Readonly<Record<string, Operation>> = {
         options(a, { ...affine, training: 'boolean', momentum: 'number' }),
       ),
     normalised,
-    weightGradient,
+    normalisedGradient,
   ),
   instance_norm: operation(
     'input running_mean running_var weight bias use_input_stats momentum eps',
@@ -270,19 +271,19 @@ const functional: Readonly<Record<string, Operation>> = {
         }),
       ),
     normalised,
-    weightGradient,
+    normalisedGradient,
   ),
   layer_norm: operation(
     'input normalized_shape weight bias eps',
     (a) => one('layerNorm', a.tensor('input'), a.list('normalized_shape'), options(a, affine)),
     normalised,
-    weightGradient,
+    normalisedGradient,
   ),
   group_norm: operation(
     'input num_groups weight bias eps',
     (a) => one('groupNorm', a.tensor('input'), a.integer('num_groups'), options(a, affine)),
     normalised,
-    weightGradient,
+    normalisedGradient,
   ),
   local_response_norm: operation('input size alpha beta k', (a) =>
     one(
@@ -296,7 +297,7 @@ const functional: Readonly<Record<string, Operation>> = {
     'input p dim eps',
     (a) => one('normalize', a.tensor('input'), options(a, { p: 'number', dim: 'integers', eps: 'number' })),
     composed,
-    { kind: 'unit', limit: 5e-6 },
+    normalisedGradient,
   ),
   cosine_similarity: operation('x1 x2 dim eps', (a) =>
     one('cosineSimilarity', a.tensor('x1'), a.tensor('x2'), options(a, { dim: 'number', eps: 'number' })),
