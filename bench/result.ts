@@ -46,9 +46,9 @@ export function limitMs(name: string, state: MachineState | undefined): number |
   return Math.max(flops / state.gflops, bytes / bandwidthFor(bytes, state)) / 1e6;
 }
 
-/** GB/s of the level of memory in which so many bytes stay from one call to the next. */
+/** GB/s of the level of memory in which so many bytes stay from one call to the next; the probe's arrays in cache are as large. */
 function bandwidthFor(bytes: number, { gbs, cacheBytes }: MachineState): number {
-  return bytes <= cacheBytes / 2 ? gbs.cache : gbs.memory;
+  return bytes <= cacheBytes / 4 ? gbs.cache : gbs.memory;
 }
 
 /** One library's rounds as one line. Undisturbed rounds count, and all of them where none was undisturbed. */

@@ -1,14 +1,20 @@
 import { elementwiseKernels } from './elementwise.js';
+import { embeddingKernels } from './embedding.js';
 import type { KernelFamily } from './kernel.js';
 import { matmulKernels } from './matmul.js';
+import { normKernels } from './norm.js';
 import { optimizerKernels } from './optimizer.js';
 import { overheadKernels } from './overhead.js';
+import { poolKernels } from './pool.js';
 import { softmaxKernels } from './softmax.js';
 
 /** Every family of kernels, in the order of tables. */
 export const kernelFamilies: readonly KernelFamily[] = [
   matmulKernels,
   softmaxKernels,
+  normKernels,
+  poolKernels,
+  embeddingKernels,
   elementwiseKernels,
   optimizerKernels,
   overheadKernels,
