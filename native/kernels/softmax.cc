@@ -110,10 +110,16 @@ struct SoftmaxBackward {
     const T* dy = p[0];
     const T* y = p[1];
     T* dx = p[2];
-    const T dot = sum_vectors<T>(n, [&](int64_t i, int k) { return load_part(dy + i, k) * load_part(y + i, k); });
+    const T dot = sum_vectors<T>(n, [&](int64_t i, int k) {
+      prefetch(dx + i);
+      return load_part(dy + i, k) * load_part(y + i, k);
+    });
     const Vec<T> d = set1<T>(dot);
-    for_vectors<T>(n,
-                   [&](int64_t i, int k) { store_part(dx + i, load_part(y + i, k) * (load_part(dy + i, k) - d), k); });
+    for_vectors<T>(n, [&](int64_t i, int k) {
+      prefetch(dy + n + i);
+      prefetch(y + n + i);
+      store_part(dx + i, load_part(y + i, k) * (load_part(dy + i, k) - d), k);
+    });
   }
   template <class T, bool Full>
   static void column(const Tile<T, 3, Full>& t) {

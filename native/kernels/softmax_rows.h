@@ -29,11 +29,14 @@ inline T row_max(const T* x, int64_t n) {
   return reduce_max(max(a, b));
 }
 
-// Σ exp(x - shift), which also goes to out unless that is null (out may be x).
+// Σ exp(x - shift), which also goes to out unless that is null (out may be x). Meanwhile the next row, if it follows this
+// one in memory, is fetched: the sum is bound by arithmetic, the pass for the maximum by memory.
 template <class T, bool Store>
 inline T row_exp_sum(const T* x, T* out, int64_t n, T shift) {
   const Vec<T> m = set1<T>(shift);
   return sum_vectors<T>(n, [&](int64_t i, int k) {
+    prefetch(x + n + i);
+    if (Store) prefetch(out + n + i);
     const Vec<T> e = exp(load_part(x + i, k) - m);
     if (Store) store_part(out + i, e, k);
     return k == Vec<T>::N ? e : zero_unless(first_n<T>(k), e);
