@@ -168,6 +168,16 @@ export {
 export { linear, matmul } from './ops/matmul.js';
 export { logSoftmax, softmax, softmin } from './ops/softmax.js';
 export {
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+  type ConvActivation,
+  type ConvOptions,
+  type ConvTransposeOptions,
+} from './ops/conv.js';
+export { convolutionMatrix, convolve1d, convolve2d, type ConvolveMode, type ConvolveOptions } from './ops/convolve.js';
+export {
   batchNorm,
   groupNorm,
   instanceNorm,

@@ -1,6 +1,14 @@
 export { ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh } from './activation.js';
 export { clipGradNorm, clipGradValue } from './clip.js';
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.js';
+export {
+  Conv1d,
+  Conv2d,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  type ConvModuleOptions,
+  type ConvTransposeModuleOptions,
+} from './conv.js';
 export { Dropout } from './dropout.js';
 export { GatedLinear, Highway, Residual } from './gating.js';
 export * as init from './init.js';

@@ -1,6 +1,7 @@
 import * as m from '../../lib/index.js';
 import type { Tensor } from '../../lib/index.js';
 import { positive, spread, type Case } from './case.js';
+import { convCases } from './conv_cases.js';
 import { layerCases } from './layer_cases.js';
 
 const unary = (name: string, fn: (x: Tensor) => Tensor, make = spread): Case[] => [
@@ -173,4 +174,5 @@ export const cases: Case[] = [
     fn: (x) => m.dropout(x, { p: 0.4, generator: new m.Generator(3) }).square(),
   },
   ...layerCases,
+  ...convCases,
 ];

@@ -1,0 +1,116 @@
+// Convolution as networks mean it (correlation) of x (N,C,H,W) with weight (M,C/groups,KH,KW) to y (N,M,OH,OW), and both of
+// its gradients:
+//   y[n,m,oh,ow] = Σ_{c,kh,kw} weight[m,c,kh,kw] · x[n, c, oh·stride - pad + kh·dilation, …]
+// pad is that before the first row and column; what lies past the end follows from the size of y.
+#include "conv.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+namespace {
+
+// Positions `phase`, phase + stride, … of x's dimension of size `size`, computed from y's of size `out`: the taps that reach
+// them have (phase + pad - k·dilation) divisible by the stride.
+Axis phase_axis(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t pad, int64_t dilation, int64_t phase) {
+  int64_t common = stride;
+  for (int64_t a = dilation; a != 0;) {
+    const int64_t rest = common % a;
+    common = a, a = rest;
+  }
+  Axis axis = {out, (size - phase + stride - 1) / stride, 1, 0, 0, -(dilation / common), 0, stride / common};
+  for (int64_t k = 0; k < smaller(taps, axis.every); k++) {
+    if ((phase + pad - k * dilation) % stride != 0) continue;
+    axis.first = k;
+    axis.taps = (taps - 1 - k) / axis.every + 1;
+    axis.offset = (phase + pad - k * dilation) / stride;
+    break;
+  }
+  return axis;
+}
+
+template <class T>
+const T* bias_of(const Call& c) {
+  return c.nin > 2 && !absent(c.in[2]) ? static_cast<const T*>(c.in[2].data) : nullptr;
+}
+
+template <class T>
+Status forward(const Call& c, const ConvShape& s) {
+  Correlation<T> job;
+  job.images = s.n, job.groups = s.groups, job.m = s.m / s.groups, job.c = s.c / s.groups;
+  job.h = {s.h, s.oh, s.stride_h, s.kh, -s.pad_h, s.dilation_h, 0, 1};
+  job.w = {s.w, s.ow, s.stride_w, s.kw, -s.pad_w, s.dilation_w, 0, 1};
+  job.x = static_cast<const T*>(c.in[0].data);
+  job.xn = s.c * s.h * s.w, job.xg = job.c * s.h * s.w, job.xc = s.h * s.w, job.xh = s.w;
+  job.weight = static_cast<const T*>(c.in[1].data);
+  job.wc = s.kh * s.kw, job.wm = job.c * job.wc, job.wg = job.m * job.wm, job.wh = s.kw, job.ww = 1;
+  job.y = static_cast<T*>(c.out[0].data);
+  job.yn = s.m * s.oh * s.ow, job.yg = job.m * s.oh * s.ow, job.ym = s.oh * s.ow, job.yh = s.ow, job.yw = 1;
+  job.bias = bias_of<T>(c), job.activation = s.activation;
+  return correlate(job, *c.pool);
+}
+
+template <class T>
+Status backward_data(const Call& c, const ConvShape& s) {
+  Correlation<T> job;
+  job.images = s.n, job.groups = s.groups, job.m = s.c / s.groups, job.c = s.m / s.groups;
+  job.x = static_cast<const T*>(c.in[0].data);
+  job.xn = s.m * s.oh * s.ow, job.xg = job.c * s.oh * s.ow, job.xc = s.oh * s.ow, job.xh = s.ow;
+  job.weight = static_cast<const T*>(c.in[1].data);
+  job.wm = s.kh * s.kw, job.wc = job.m * job.wm, job.wg = job.c * job.wc, job.wh = s.kw, job.ww = 1;
+  job.yn = s.c * s.h * s.w, job.yg = job.m * s.h * s.w, job.ym = s.h * s.w;
+  job.yh = s.stride_h * s.w, job.yw = s.stride_w;
+  job.bias = bias_of<T>(c), job.activation = s.activation;
+  for (int64_t ph = 0; ph < smaller(s.stride_h, s.h); ph++) {
+    job.h = phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, ph);
+    for (int64_t pw = 0; pw < smaller(s.stride_w, s.w); pw++) {
+      job.w = phase_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, pw);
+      job.y = static_cast<T*>(c.out[0].data) + ph * s.w + pw;
+      const Status status = correlate(job, *c.pool);
+      if (status != kOk) return status;
+    }
+  }
+  return kOk;
+}
+
+Status check_bias(const Call& c, const View& out) {
+  if (c.nin < 3 || absent(c.in[2])) return kOk;
+  const View& bias = c.in[2];
+  if (bias.dtype != out.dtype) return kBadDType;
+  return bias.ndim == 1 && bias.contiguous && bias.shape[0] == out.shape[1] ? kOk : kBadShape;
+}
+
+}  // namespace
+
+Status conv2d(const Call& c) {
+  if (c.nin < 2 || c.nin > 3 || c.nout != 1) return kBadShape;
+  ConvShape s;
+  Status status = read_shape(c, c.in[0], c.in[1], c.out[0], &s);
+  if (status == kOk) status = check_bias(c, c.out[0]);
+  if (status != kOk || c.out[0].numel == 0) return status;
+  return c.in[0].dtype == kFloat32 ? forward<float>(c, s) : forward<double>(c, s);
+}
+
+Status conv2d_backward_data(const Call& c) {
+  if (c.nin < 2 || c.nin > 3 || c.nout != 1) return kBadShape;
+  ConvShape s;
+  Status status = read_shape(c, c.out[0], c.in[1], c.in[0], &s);
+  if (status == kOk) status = check_bias(c, c.out[0]);
+  if (status != kOk || c.out[0].numel == 0) return status;
+  return c.in[0].dtype == kFloat32 ? backward_data<float>(c, s) : backward_data<double>(c, s);
+}
+
+Status conv2d_backward_weight(const Call& c) {
+  if (c.nin != 2 || c.nout != 1) return kBadShape;
+  ConvShape s;
+  const Status status = read_shape(c, c.in[1], c.out[0], c.in[0], &s);
+  if (status != kOk || c.out[0].numel == 0) return status;
+  const auto run = [&](auto zero) {
+    using T = decltype(zero);
+    return correlate_weights<T>(s, static_cast<const T*>(c.in[1].data), static_cast<const T*>(c.in[0].data),
+                                static_cast<T*>(c.out[0].data), *c.pool);
+  };
+  return c.in[0].dtype == kFloat32 ? run(float{}) : run(double{});
+}
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin

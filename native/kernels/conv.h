@@ -1,0 +1,98 @@
+// What the convolution kernels share: the checked geometry of a call, and the correlation that forward and backward by data
+// come down to.
+#pragma once
+#include "blocks.h"
+#include "matmul_finish.h"
+#include "matmul_pack.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+// One dimension of a correlation: output position q reads input position q·stride + offset + t·step for each tap
+// t < taps (0 outside [0, in)), with the weight of kernel position first + t·every.
+struct Axis {
+  int64_t in, out, stride, taps, offset, step, first, every;
+};
+
+// y[n,g,m,qh,qw] = act(Σ_{c,th,tw} w[g,m,c,kh,kw] · x[n,g,c,ih,iw] + bias[g,m]). Strides in elements; x's columns are
+// adjacent. y's position (qh, qw) lies at qh·yh + qw·yw.
+template <class T>
+struct Correlation {
+  int64_t images, groups, m, c;
+  Axis h, w;
+  const T* x;
+  int64_t xn, xg, xc, xh;
+  const T* weight;
+  int64_t wg, wm, wc, wh, ww;
+  T* y;
+  int64_t yn, yg, ym, yh, yw;
+  const T* bias;  // (groups·m) or null
+  int activation;
+};
+
+// The geometry of a convolution of x (n, c, h, w) with weight (m, c / groups, kh, kw) to y (n, m, oh, ow).
+struct ConvShape {
+  int64_t n, c, h, w, m, kh, kw, oh, ow, groups;
+  int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  int activation;
+};
+
+// Reads parameters `stride_h stride_w pad_h pad_w dilation_h dilation_w groups [activation]` and checks the three shapes.
+inline Status read_shape(const Call& call, const View& x, const View& weight, const View& y, ConvShape* s) {
+  constexpr double most = 2147483647;
+  const bool fused = call.nparams == 8;
+  if (!fused && call.nparams != 7) return kBadParameter;
+  for (int i = 0; i < call.nparams; i++) {
+    const double p = call.params[i], least = i == 2 || i == 3 ? -most : i == 7 ? 0 : 1;
+    if (!(p >= least && p <= most && p == static_cast<double>(static_cast<int64_t>(p)))) return kBadParameter;
+  }
+  const auto at = [&](int i) { return static_cast<int64_t>(call.params[i]); };
+  if (x.ndim != 4 || weight.ndim != 4 || y.ndim != 4) return kBadShape;
+  if (!is_float(x.dtype)) return kBadDType;
+  if (weight.dtype != x.dtype || y.dtype != x.dtype) return kBadDType;
+  if (!x.contiguous || !weight.contiguous || !y.contiguous) return kBadShape;
+  *s = {x.shape[0],
+        x.shape[1],
+        x.shape[2],
+        x.shape[3],
+        weight.shape[0],
+        weight.shape[2],
+        weight.shape[3],
+        y.shape[2],
+        y.shape[3],
+        at(6),
+        at(0),
+        at(1),
+        at(2),
+        at(3),
+        at(4),
+        at(5),
+        fused ? static_cast<int>(at(7)) : 0};
+  if (s->activation >= kActivationCount) return kBadParameter;
+  if (y.shape[0] != s->n || y.shape[1] != s->m || s->c != weight.shape[1] * s->groups || s->m % s->groups != 0)
+    return kBadShape;
+  const int64_t sizes[] = {s->h, s->w, s->kh, s->kw, s->oh, s->ow};
+  for (const int64_t size : sizes)
+    if (size > (1 << 30)) return kBadShape;
+  if (s->kh == 0 || s->kw == 0) return kBadShape;
+  return kOk;
+}
+
+constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking other threads does not pay
+
+// body(begin, end, worker) over [0, n) in chunks of one, on this thread when `products` multiply-adds in all are few.
+template <class F>
+inline void for_tasks(const Pool& pool, int64_t n, double products, const F& body) {
+  parallel_for(pool, n, products <= kSerialProducts ? n : 1, body);
+}
+
+// The general way, for any geometry.
+template <class T>
+Status correlate(const Correlation<T>& job, const Pool& pool);
+
+// dweight[m, c, kh, kw] = Σ_{n,oh,ow} dy[n,m,oh,ow] · x[n,c,ih,iw], any geometry.
+template <class T>
+Status correlate_weights(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool);
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin

@@ -1,0 +1,309 @@
+// The gradient of a convolution's weights as products of matrices over bands of output positions: rows are (channel, tap row,
+// tap column), read in place from a copy of the input with its padding; columns are output channels, whose dy is turned into
+// panels; the sum runs over positions. Bands are shared out over a fixed number of partial sums, added in order at the end.
+#include "conv.h"
+#include "matmul_micro.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+namespace {
+
+constexpr int64_t kBandPositions = 512;
+constexpr int64_t kBandBytes = 160 * 1024;  // of copied input
+constexpr int64_t kWantedTasks = 16;
+constexpr int64_t kPartialBytes = int64_t{32} << 20;
+
+// How one dimension of a band is copied: as it lies, with tap t of position i at i·stride + t·dilation; or, where that would
+// hold many positions that no tap reads, once for each tap, at t·count + i.
+struct Copied {
+  int64_t size, position, tap;
+  bool by_tap;
+  Copied() = default;
+  Copied(int64_t count, int64_t taps, int64_t stride, int64_t dilation) {
+    const int64_t span = (count - 1) * stride + (taps - 1) * dilation + 1;
+    by_tap = span > taps * count + 16;
+    size = by_tap ? taps * count : span;
+    position = by_tap ? 1 : stride;
+    tap = by_tap ? count : dilation;
+  }
+};
+
+// Bands: `images` whole images, or part of one.
+struct Bands {
+  int64_t images, rows, columns;  // of one band, at most
+  int64_t by_image, by_row, by_column, count;
+};
+
+struct Band {
+  int64_t image, images, row, rows, column, columns;
+};
+
+Bands make_bands(const ConvShape& s) {
+  Bands b;
+  b.columns = smaller(s.ow, 2 * kBandPositions);
+  b.rows = smaller(s.oh, larger(1, kBandPositions / b.columns));
+  const bool whole = b.columns == s.ow && b.rows == s.oh;
+  b.images = whole ? smaller(s.n, larger(1, kBandPositions / (s.oh * s.ow))) : 1;
+  b.by_image = divide_up(s.n, b.images);
+  b.by_row = divide_up(s.oh, b.rows);
+  b.by_column = divide_up(s.ow, b.columns);
+  b.count = b.by_image * b.by_row * b.by_column;
+  return b;
+}
+
+Band band_at(const ConvShape& s, const Bands& b, int64_t i) {
+  const int64_t column = i % b.by_column * b.columns, row = i / b.by_column % b.by_row * b.rows;
+  const int64_t image = i / b.by_column / b.by_row * b.images;
+  return {image,  smaller(b.images, s.n - image),   row, smaller(b.rows, s.oh - row),
+          column, smaller(b.columns, s.ow - column)};
+}
+
+// out[j] = row[from + j] for j < n, 0 where that is outside [0, size).
+template <class T>
+void copy_padded(const T* row, int64_t from, int64_t size, int64_t n, T* out) {
+  const int64_t lead = smaller(n, larger(0, -from)), to = larger(lead, smaller(n, size - from));
+  for (int64_t j = 0; j < lead; j++) out[j] = T(0);
+  if (to > lead) memcpy(out + lead, row + from + lead, static_cast<size_t>(to - lead) * sizeof(T));
+  for (int64_t j = to; j < n; j++) out[j] = T(0);
+}
+
+// The part of one channel of one image that a band reads, with zeros around.
+template <class T>
+void copy_plane(const ConvShape& s, const Band& band, const Copied& ch, const Copied& cw, const T* x, T* out) {
+  for (int64_t i = 0; i < ch.size; i++, out += cw.size) {
+    const int64_t ih = ch.by_tap ? (band.row + i % ch.tap) * s.stride_h + i / ch.tap * s.dilation_h - s.pad_h
+                                 : band.row * s.stride_h + i - s.pad_h;
+    const bool inside = ih >= 0 && ih < s.h;
+    const T* const row = x + (inside ? ih * s.w : 0);
+    const int64_t from = band.column * s.stride_w - s.pad_w, size = inside ? s.w : 0;
+    if (!cw.by_tap) {
+      copy_padded(row, from, size, cw.size, out);
+      continue;
+    }
+    for (int64_t t = 0; t < s.kw; t++) {
+      for (int64_t j = 0; j < cw.tap; j++) {
+        const int64_t iw = from + t * s.dilation_w + j * s.stride_w;
+        out[t * cw.tap + j] = iw >= 0 && iw < size ? row[iw] : T(0);
+      }
+    }
+  }
+}
+
+// Where the rows of positions of a band begin in the copy.
+struct Segments {
+  int64_t images, rows, columns;
+  int64_t image_step, row_step, column_step;
+};
+
+// tile(i, j) (+)= Σ over positions of a[at[i] + position] · b(position, j) for i < R, j < V vectors.
+template <class T, int R, int V>
+void micro_positions(const Segments& s, const T* a, const int64_t* at, const T* b, T* tile, TileMode mode) {
+  constexpr int N = Vec<T>::N;
+  Vec<T> acc[R][V];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) acc[i][v] = zero<T>();
+  }
+  const int64_t step = s.column_step;
+  for (int64_t image = 0; image < s.images; image++) {
+    for (int64_t r = 0; r < s.rows; r++) {
+      const T* from = a + image * s.image_step + r * s.row_step;
+      const T* row[R];
+#pragma GCC unroll 8
+      for (int i = 0; i < R; i++) row[i] = from + at[i];
+      int64_t k = 0;
+#pragma GCC unroll 4
+      for (int64_t j = 0; j < s.columns; j++, k += step, b += kColumns<T>) {
+        Vec<T> bv[V];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++) bv[v] = load(b + v * N);
+#pragma GCC unroll 8
+        for (int i = 0; i < R; i++) {
+          const Vec<T> av = set1<T>(row[i][k]);
+#pragma GCC unroll 4
+          for (int v = 0; v < V; v++) acc[i][v] = fma(av, bv[v], acc[i][v]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < R; i++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) {
+      T* const p = tile + i * kColumns<T> + v * N;
+      store(p, mode == kAdd ? load(p) + acc[i][v] : acc[i][v]);
+    }
+  }
+}
+
+template <class T>
+using MicroPositions = void (*)(const Segments& s, const T* a, const int64_t* at, const T* b, T* tile, TileMode mode);
+
+template <class T>
+struct PositionsTable {
+  MicroPositions<T> at[kRows][kVectors];
+  template <int R = 0>
+  constexpr void fill() {
+    if constexpr (R < kRows) {
+      fill_row<R>(typename MakeLanes<kVectors>::type{});
+      fill<R + 1>();
+    }
+  }
+  template <int R, int... V>
+  constexpr void fill_row(Lanes<V...>) {
+    ((at[R][V] = micro_positions<T, R + 1, V + 1>), ...);
+  }
+  constexpr PositionsTable() : at{} { fill(); }
+};
+template <class T>
+constexpr PositionsTable<T> positions_table{};
+
+// The plan of a call; decided by the shape alone.
+struct WeightPlan {
+  Bands bands;
+  int64_t c, m, panels, rows;     // channels of a group in and out, panels of m, rows of the product
+  int64_t block, blocks, splits;  // channels of a task, tasks along them, partial sums
+  int64_t copy_size, partial;     // elements
+};
+
+template <class T>
+WeightPlan make_weight_plan(const ConvShape& s) {
+  WeightPlan p;
+  p.bands = make_bands(s);
+  p.c = s.c / s.groups, p.m = s.m / s.groups;
+  p.panels = divide_up(p.m, kColumns<T>);
+  p.rows = p.c * s.kh * s.kw;
+  const int64_t plane = p.bands.images * Copied(p.bands.rows, s.kh, s.stride_h, s.dilation_h).size *
+                        Copied(p.bands.columns, s.kw, s.stride_w, s.dilation_w).size;
+  p.block = smaller(p.c, larger(1, kBandBytes / static_cast<int64_t>(sizeof(T)) / plane));
+  p.blocks = divide_up(p.c, p.block);
+  p.copy_size = round_up(p.block * plane, 16);
+  p.partial = s.groups * p.panels * kColumns<T> * p.rows;
+  const int64_t affordable = larger(1, kPartialBytes / static_cast<int64_t>(sizeof(T)) / p.partial);
+  p.splits = smaller(smaller(p.bands.count, affordable), divide_up(kWantedTasks, s.groups * p.blocks));
+  return p;
+}
+
+// One task: the bands of split `split` into its partial sum, for one block of channels.
+template <class T>
+void sum_bands(const ConvShape& s, const WeightPlan& plan, const T* x, const T* dy, int64_t split, int64_t group,
+               int64_t block, T* partial, T* copy, T* turned) {
+  constexpr int64_t W = kColumns<T>;
+  const int64_t c0 = block * plan.block, channels = smaller(plan.block, plan.c - c0), taps = s.kh * s.kw;
+  const int64_t positions = s.oh * s.ow;
+  const int64_t first = plan.bands.count * split / plan.splits, end = plan.bands.count * (split + 1) / plan.splits;
+  for (int64_t i = first; i < end; i++) {
+    const Band band = band_at(s, plan.bands, i);
+    const Copied ch(band.rows, s.kh, s.stride_h, s.dilation_h), cw(band.columns, s.kw, s.stride_w, s.dilation_w);
+    const int64_t plane = ch.size * cw.size;
+    for (int64_t n = 0; n < band.images; n++) {
+      for (int64_t c = 0; c < channels; c++) {
+        const T* const from = x + ((band.image + n) * s.c + group * plan.c + c0 + c) * s.h * s.w;
+        copy_plane(s, band, ch, cw, from, copy + (c * band.images + n) * plane);
+      }
+    }
+    const Segments segments = {band.images, band.rows, band.columns, plane, ch.position * cw.size, cw.position};
+    const bool rows_adjacent = band.columns == s.ow;
+    for (int64_t panel = 0; panel < plan.panels; panel++) {
+      const int columns = static_cast<int>(smaller(W, plan.m - panel * W));
+      T* to = turned;
+      for (int64_t n = 0; n < band.images; n++) {
+        const T* from =
+            dy + ((band.image + n) * s.m + group * plan.m + panel * W) * positions + band.row * s.ow + band.column;
+        const int64_t depth = rows_adjacent ? band.rows * s.ow : band.columns;
+        for (int64_t r = 0; r < band.rows; r += rows_adjacent ? band.rows : 1, from += s.ow, to += depth * W)
+          pack_panel<T, static_cast<int>(W)>(from, positions, 1, columns, columns, depth, to);
+      }
+      const auto* const micro = positions_table<T>.at;
+      const int vectors = (columns + Vec<T>::N - 1) / Vec<T>::N;
+      T* const sums = partial + ((group * plan.panels + panel) * plan.rows + c0 * taps) * W;
+      int64_t at[kRows], c = 0, th = 0, tw = 0;
+      for (int64_t row = 0; row < channels * taps; row += kRows) {
+        const int rows = static_cast<int>(smaller(kRows, channels * taps - row));
+        for (int r = 0; r < rows; r++) {
+          at[r] = c * band.images * plane + th * ch.tap * cw.size + tw * cw.tap;
+          if (++tw == s.kw) {
+            tw = 0;
+            if (++th == s.kh) th = 0, c++;
+          }
+        }
+        micro[rows - 1][vectors - 1](segments, copy, at, turned, sums + row * W, i == first ? kStore : kAdd);
+      }
+    }
+  }
+}
+
+// dweight rows [row0, row1) of one panel of output channels: the partial sums in order, turned.
+template <class T>
+void add_partials(const WeightPlan& plan, const T* partials, int64_t cell, int64_t row0, int64_t row1, T* dweight) {
+  constexpr int N = Vec<T>::N, W = kColumns<T>;
+  const int64_t group = cell / plan.panels, panel = cell % plan.panels;
+  const int columns = static_cast<int>(smaller(W, plan.m - panel * W));
+  T* const out = dweight + (group * plan.m + panel * W) * plan.rows;
+  for (int64_t row = row0; row < row1; row += N) {
+    const int rows = static_cast<int>(smaller(N, row1 - row));
+    for (int j = 0; j < columns; j += N) {
+      Vec<T> r[N];
+#pragma GCC unroll 16
+      for (int i = 0; i < N; i++) {
+        r[i] = zero<T>();
+        const T* from = partials + (cell * plan.rows + row + i) * W + j;
+        for (int64_t s = 0; i < rows && s < plan.splits; s++, from += plan.partial) r[i] = r[i] + load(from);
+      }
+      transpose(r);
+#pragma GCC unroll 16
+      for (int i = 0; i < N; i++) {
+        if (j + i < columns) store_n(out + (j + i) * plan.rows + row, r[i], rows);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+Status correlate_weights(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool) {
+  constexpr int64_t W = kColumns<T>;
+  if (s.m == 0 || s.c == 0) return kOk;
+  const int64_t weights = s.m * (s.c / s.groups) * s.kh * s.kw;
+  if (s.n == 0 || s.oh == 0 || s.ow == 0) {
+    memset(dweight, 0, static_cast<size_t>(weights) * sizeof(T));
+    return kOk;
+  }
+  const WeightPlan plan = make_weight_plan<T>(s);
+  T* const partials =
+      static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(plan.splits * plan.partial) * sizeof(T)));
+  if (!partials) return kOutOfMemory;
+  const double products = static_cast<double>(weights) * static_cast<double>(s.n * s.oh * s.ow);
+  const int64_t band = plan.bands.images * plan.bands.rows * plan.bands.columns;
+  int32_t failed = 0;
+  for_tasks(pool, plan.splits * s.groups * plan.blocks, products, [&](int64_t begin, int64_t end, int worker) {
+    T* const copy =
+        static_cast<T*>(pool.scratch(pool.self, worker, static_cast<size_t>(plan.copy_size + band * W) * sizeof(T)));
+    if (!copy) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    for (int64_t t = begin; t < end; t++) {
+      const int64_t cell = t % (s.groups * plan.blocks), split = t / (s.groups * plan.blocks);
+      sum_bands(s, plan, x, dy, split, cell / plan.blocks, cell % plan.blocks, partials + split * plan.partial, copy,
+                copy + plan.copy_size);
+    }
+  });
+  if (failed) return kOutOfMemory;
+  constexpr int64_t chunk = 128;
+  const int64_t chunks = divide_up(plan.rows, chunk);
+  for_tasks(pool, s.groups * plan.panels * chunks, static_cast<double>(plan.splits * plan.partial) * 8,
+            [&](int64_t begin, int64_t end, int) {
+              for (int64_t t = begin; t < end; t++) {
+                const int64_t row = t % chunks * chunk;
+                add_partials(plan, partials, t / chunks, row, smaller(plan.rows, row + chunk), dweight);
+              }
+            });
+  return kOk;
+}
+
+template Status correlate_weights<float>(const ConvShape&, const float*, const float*, float*, const Pool&);
+template Status correlate_weights<double>(const ConvShape&, const double*, const double*, double*, const Pool&);
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin
