@@ -262,11 +262,17 @@ export * from './nn/index.js';
 export * from './optim/index.js';
 export * from './models/index.js';
 
-export { Dataset, ListDataset, randomSplit, TensorDataset, type Items } from './data/dataset.js';
+export { Dataset, ListDataset, randomSplit, TensorDataset, type Batches, type Items } from './data/dataset.js';
 export { Rows, type Indices } from './data/rows.js';
 export { DataLoader, type DataLoaderOptions, type LoaderState } from './data/loader.js';
 export { generateMnist1d, mnist1d, type Mnist1d, type Mnist1dOptions } from './data/mnist1d.js';
 export { mnist, type MnistOptions } from './data/mnist.js';
+export { cifar10, cifar10Classes, readCifar10, type Cifar10, type Cifar10Options } from './data/cifar10.js';
+export { imageFolder, ImageFolder, type ImageFile, type ImageFolderOptions } from './data/image_folder.js';
+export { augmentImages, imageStatistics, normalizeImages, type AugmentOptions } from './data/augment.js';
+export { readCsv, type CsvOptions } from './data/csv.js';
+export { readParquet, type ParquetOptions } from './data/parquet.js';
+export { Table, type Column, type MissingValues, type TableDatasetOptions } from './data/table.js';
 export { readIdx, type IdxArray } from './data/idx.js';
 export { cacheDir, download, type DownloadOptions } from './data/download.js';
 

@@ -32,13 +32,14 @@ export abstract class Dataset<B> {
 
   /**
    * The same examples with each batch passed through `fn` when it is made: conversion, scaling, augmentation. Tensors that
-   * `fn` makes and does not return (in arrays, maps or plain objects) are freed.
+   * `fn` makes and does not return (in arrays, maps or plain objects) are freed. Where batches are promises, `fn` is given what
+   * they resolve with.
    *
    * @example train.map(([image, label]) => [image.to('float32').div(255).flatten(1), label])
    */
-  map<const C>(fn: (batch: B) => C): Dataset<C> {
+  map<const C>(fn: (batch: Awaited<B>) => C): Dataset<Batches<B, C>> {
     if (typeof fn !== 'function') throw new ValueError(`map: expected a function of a batch, got ${show(fn)}`);
-    return new Mapped(this, fn);
+    return new Mapped<B, C>(this, fn);
   }
 
   /**
@@ -52,11 +53,14 @@ export abstract class Dataset<B> {
   }
 }
 
-class Mapped<B, C> extends Dataset<C> {
-  readonly #base: Dataset<B>;
-  readonly #fn: (batch: B) => C;
+/** Batches of the type `C` made of those of the type `B`: promises where those are. */
+export type Batches<B, C> = B extends Promise<unknown> ? Promise<Awaited<C>> : C;
 
-  constructor(base: Dataset<B>, fn: (batch: B) => C) {
+class Mapped<B, C> extends Dataset<Batches<B, C>> {
+  readonly #base: Dataset<B>;
+  readonly #fn: (batch: Awaited<B>) => C;
+
+  constructor(base: Dataset<B>, fn: (batch: Awaited<B>) => C) {
     super();
     this.#base = base;
     this.#fn = fn;
@@ -70,8 +74,12 @@ class Mapped<B, C> extends Dataset<C> {
     return this.#base.rowsAs;
   }
 
-  getBatch(rows: Rows): C {
-    return scope(() => this.#fn(this.#base.getBatch(rows)));
+  getBatch(rows: Rows): Batches<B, C> {
+    return scope(() => {
+      const batch = this.#base.getBatch(rows);
+      if (!(batch instanceof Promise)) return this.#fn(batch as Awaited<B>) as Batches<B, C>;
+      return batch.then((value) => scope(() => this.#fn(value as Awaited<B>))) as Batches<B, C>;
+    });
   }
 }
 

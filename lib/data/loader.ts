@@ -15,6 +15,8 @@ export interface DataLoaderOptions {
   readonly generator?: Generator;
   /** Leaves out a last batch that is smaller than the others; default false. */
   readonly dropLast?: boolean;
+  /** Where batches are promises: how many beyond the present one are begun ahead; default 2. */
+  readonly prefetch?: number;
 }
 
 /** Where a {@link DataLoader} stands; plain JSON. */
@@ -47,6 +49,7 @@ export class DataLoader<B> implements Iterable<B> {
   readonly shuffle: boolean;
   readonly dropLast: boolean;
   readonly generator: Generator;
+  readonly prefetch: number;
   /** The loop that was started last, until it ends. */
   #epoch: Epoch<B> | null = null;
   /** What {@link loadState} left for the next loop. */
@@ -56,7 +59,7 @@ export class DataLoader<B> implements Iterable<B> {
   constructor(dataset: Dataset<B>, options: DataLoaderOptions = {}) {
     const fn = 'DataLoader';
     if (!(dataset instanceof Dataset)) throw new ValueError(`${fn}: expected a Dataset, got ${show(dataset)}`);
-    const { batchSize = 1, shuffle = false, generator = defaultGenerator, dropLast = false } = options;
+    const { batchSize = 1, shuffle = false, generator = defaultGenerator, dropLast = false, prefetch = 2 } = options;
     if (!(generator instanceof Generator)) {
       throw new ValueError(`${fn}: expected generator to be a Generator, got ${show(generator)}`);
     }
@@ -65,6 +68,7 @@ export class DataLoader<B> implements Iterable<B> {
     this.shuffle = checkBoolean(fn, 'shuffle', shuffle);
     this.dropLast = checkBoolean(fn, 'dropLast', dropLast);
     this.generator = generator;
+    this.prefetch = checkInteger(fn, 'prefetch', prefetch, { min: 0 });
   }
 
   /** Batches in an epoch. */
@@ -146,7 +150,7 @@ export class DataLoader<B> implements Iterable<B> {
       order = Indices.of(randperm(n, { generator: source }));
     }
     const rows = this.dropLast ? this.length * this.batchSize : n;
-    const epoch = new Epoch(this.dataset, order, drawn, rows, this.batchSize, resume?.position ?? 0, (ended) => {
+    const epoch = new Epoch(this, order, drawn, rows, resume?.position ?? 0, (ended) => {
       if (this.#epoch === ended) this.#epoch = null;
     });
     this.#epoch = epoch;
@@ -156,14 +160,16 @@ export class DataLoader<B> implements Iterable<B> {
 
 /** One pass over a data set. */
 class Epoch<B> implements IterableIterator<B> {
+  /** Batches that were begun and not yet given out. */
+  #ahead: B[] = [];
+
   constructor(
-    readonly dataset: Dataset<B>,
+    readonly loader: DataLoader<B>,
     /** Row numbers in the order of this epoch; null when that is their own. */
     readonly order: Indices | null,
     readonly generator: GeneratorState | null,
     /** Rows that are given out in all. */
     readonly rows: number,
-    readonly batchSize: number,
     public position: number,
     readonly onEnd: (ended: Epoch<B>) => void,
   ) {}
@@ -173,22 +179,36 @@ class Epoch<B> implements IterableIterator<B> {
   }
 
   next(): IteratorResult<B, undefined> {
-    const start = this.position * this.batchSize;
-    if (start >= this.rows) {
+    const { loader } = this;
+    if (this.position * loader.batchSize >= this.rows) {
       this.onEnd(this);
       this.order?.dispose();
       return { done: true, value: undefined };
     }
-    const end = Math.min(start + this.batchSize, this.rows);
-    const value = this.dataset.getBatch(
-      this.order === null ? Rows.range(start, end) : Rows.part(this.order, start, end),
-    );
+    if (this.#ahead.length === 0) this.#begin();
+    const value = this.#ahead[0]!;
+    if (value instanceof Promise) while (this.#ahead.length <= loader.prefetch && this.#begin());
+    this.#ahead.shift();
     this.position++;
     return { done: false, value };
   }
 
+  /** Begins the next batch, if there is one. */
+  #begin(): boolean {
+    const { dataset, batchSize } = this.loader;
+    const start = (this.position + this.#ahead.length) * batchSize;
+    if (start >= this.rows) return false;
+    const end = Math.min(start + batchSize, this.rows);
+    const batch = dataset.getBatch(this.order === null ? Rows.range(start, end) : Rows.part(this.order, start, end));
+    // A failure belongs to whoever is given the batch, if anybody is.
+    if (batch instanceof Promise) batch.catch(() => undefined);
+    this.#ahead.push(batch);
+    return true;
+  }
+
   /** Called by `break`: the position stays known to the loader. */
   return(): IteratorResult<B, undefined> {
+    this.#ahead = [];
     this.order?.dispose();
     return { done: true, value: undefined };
   }

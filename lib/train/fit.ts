@@ -39,7 +39,8 @@ export async function walk(loader: BatchSource, visit: (batch: Batch) => Promise
         ended = true;
         return;
       }
-      const batch: unknown = result.value;
+      const value: unknown = result.value;
+      const batch: unknown = value instanceof Promise ? await value : value;
       if (!Array.isArray(batch) || batch.length !== 2) {
         throw new ValueError(`Trainer: expected batches [input, target], got ${show(batch)}`);
       }
