@@ -165,8 +165,11 @@ export {
   type TopkOptions,
   type Unique,
 } from './ops/sort.js';
+export { attentionWeights, scaledDotProductAttention, type AttentionOptions } from './ops/attention.js';
 export { linear, matmul } from './ops/matmul.js';
 export { logSoftmax, softmax, softmin } from './ops/softmax.js';
+export { recurrent, type Cell, type RecurrentInputs, type RecurrentOutputs } from './ops/recurrent.js';
+export { logSoftmax, softmax } from './ops/softmax.js';
 export {
   conv1d,
   conv2d,

@@ -9,8 +9,8 @@ import { expand, t, transpose, viewAs } from './views.js';
 
 const MATMUL = opcodeOf('matmul');
 
-/** Nanoseconds of 2·n operations at a modest rate: only a hand-off's worth matters. */
-const gemmNs = (n: number): number => 200 + n / 40;
+/** Nanoseconds of 2·n operations at a modest rate: only whether that is worth a hand-off matters. @internal */
+export const gemmNs = (n: number): number => 200 + n / 40;
 
 /** a (…, M, K) · b (…, K, N) + bias (N), batch dimensions already equal. No checks, no recording. */
 function product(a: Tensor, b: Tensor, bias: Tensor | null, shape: Shape): Tensor {
