@@ -169,7 +169,6 @@ export { attentionWeights, scaledDotProductAttention, type AttentionOptions } fr
 export { linear, matmul } from './ops/matmul.js';
 export { logSoftmax, softmax, softmin } from './ops/softmax.js';
 export { recurrent, type Cell, type RecurrentInputs, type RecurrentOutputs } from './ops/recurrent.js';
-export { logSoftmax, softmax } from './ops/softmax.js';
 export {
   conv1d,
   conv2d,
