@@ -1,4 +1,4 @@
-import { BOOL, INT32, isFloat } from '../dtype.js';
+import { INT32, isFloat } from '../dtype.js';
 import { DTypeError, ShapeError } from '../errors.js';
 import { checkInteger, checkNumber } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
@@ -10,6 +10,7 @@ import { checkFloat, checkSameDType, checkTensor, passNs, record, recording, res
 import { add, div, mul, ne, sub } from './binary.js';
 import { castCode } from './cast.js';
 import { where } from './create.js';
+import { gather } from './gather.js';
 import { indexSelect, oneHot } from './indexing.js';
 import {
   checkClassWeight,
@@ -23,7 +24,7 @@ import {
 import { sum } from './reduce.js';
 import { logSoftmax, softmax } from './softmax.js';
 import { neg } from './unary.js';
-import { unsqueeze, viewAs } from './views.js';
+import { squeeze, unsqueeze, viewAs } from './views.js';
 
 const CROSS_ENTROPY = opcodeOf('cross_entropy');
 const CROSS_ENTROPY_BACKWARD = opcodeOf('cross_entropy_backward');
@@ -182,23 +183,21 @@ export function nllLoss(x: Tensor, target: Tensor, options: NllLossOptions & Los
   if (x.ndim === 0) throw new ShapeError(`${fn}: expected input of shape [N, C], got ${formatShape(x.shape)}`);
   const dim = classDim(x);
   checkShapeIs(fn, 'target', target, [...x.shape.slice(0, dim), ...x.shape.slice(dim + 1)]);
-  const classes = x.shape[dim]!;
   const labels = castCode(target, INT32);
   const counts = ne(labels, ignoreIndex);
   const known = where(counts, labels, 0);
-  // Chosen, not multiplied by 0: a log-probability of −∞ elsewhere does not matter.
-  const hot = castCode(oneHot(known, classes), BOOL);
-  const last = hot.ndim - 1;
-  const order = [...x.shape.keys()].map((i) => (i < dim ? i : i === dim ? last : i - 1));
   const share = castCode(counts, x.code);
   const own =
     weight === null
       ? share
       : mul(
           share,
-          viewAs(indexSelect(checkClassWeight(fn, weight, x, classes), 0, viewAs(known, [known.numel])), known.shape),
+          viewAs(
+            indexSelect(checkClassWeight(fn, weight, x, x.shape[dim]!), 0, viewAs(known, [known.numel])),
+            known.shape,
+          ),
         );
-  const chosen = sum(where(hot.permute(order), x, 0), dim);
+  const chosen = squeeze(gather(x, dim, unsqueeze(known, dim)), dim);
   const losses = neg(mul(where(counts, chosen, 0), own));
   if (reduction !== 'mean') return reduced(losses, reduction);
   return div(sum(losses), sum(own));

@@ -325,6 +325,16 @@ const functional: Readonly<Record<string, Operation>> = {
   margin_ranking_loss: loss('margin_ranking_loss', 'input2 target', { margin: 'number' }),
   soft_margin_loss: loss('soft_margin_loss', 'target'),
   cosine_embedding_loss: loss('cosine_embedding_loss', 'input2 target', { margin: 'number' }),
+  multi_margin_loss: loss('multi_margin_loss', 'target', { p: 'number', margin: 'number', weight: 'tensor' }),
+  multilabel_soft_margin_loss: loss('multilabel_soft_margin_loss', 'target', { weight: 'tensor' }),
+  pairwise_distance: operation('x1 x2 p eps keepdim', (a) =>
+    one(
+      'pairwiseDistance',
+      a.tensor('x1'),
+      a.tensor('x2'),
+      options(a, { p: 'number', eps: 'number', keepdim: 'boolean' }),
+    ),
+  ),
   triplet_margin_loss: loss('triplet_margin_loss', 'positive negative', {
     margin: 'number',
     p: 'number',

@@ -3,6 +3,7 @@ import type { Tensor } from '../../lib/index.js';
 import { positive, spread, type Case } from './case.js';
 import { convCases } from './conv_cases.js';
 import { layerCases } from './layer_cases.js';
+import { lossCases } from './loss_cases.js';
 
 const unary = (name: string, fn: (x: Tensor) => Tensor, make = spread): Case[] => [
   { name, inputs: () => [make([2, 5])], fn },
@@ -175,4 +176,5 @@ export const cases: Case[] = [
   },
   ...layerCases,
   ...convCases,
+  ...lossCases,
 ];
