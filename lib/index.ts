@@ -179,17 +179,22 @@ export {
   type ConvTransposeOptions,
 } from './ops/conv.js';
 export { convolutionMatrix, convolve1d, convolve2d, type ConvolveMode, type ConvolveOptions } from './ops/convolve.js';
+export { groupNorm, layerNorm, rmsNorm, type NormOptions, type RmsNormOptions } from './ops/norm.js';
+export { batchNorm, instanceNorm, type BatchNormOptions, type InstanceNormOptions } from './ops/batch_norm.js';
+export { localResponseNorm, type LocalResponseNormOptions } from './ops/local_norm.js';
 export {
-  batchNorm,
-  groupNorm,
-  instanceNorm,
-  layerNorm,
-  rmsNorm,
-  type BatchNormOptions,
-  type InstanceNormOptions,
-  type NormOptions,
-  type RmsNormOptions,
-} from './ops/norm.js';
+  fold,
+  interpolate,
+  pad,
+  pixelShuffle,
+  pixelUnshuffle,
+  unfold,
+  type InterpolateMode,
+  type InterpolateOptions,
+  type PadMode,
+  type PadOptions,
+  type UnfoldOptions,
+} from './ops/image.js';
 export {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,

@@ -1,4 +1,12 @@
 export { ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh } from './activation.js';
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  type BatchNormLayerOptions,
+} from './batch_norm.js';
 export { clipGradNorm, clipGradValue } from './clip.js';
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.js';
 export {
@@ -11,6 +19,7 @@ export {
 } from './conv.js';
 export { Dropout } from './dropout.js';
 export { GatedLinear, Highway, Residual } from './gating.js';
+export { Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample, type UpsampleOptions } from './image.js';
 export * as init from './init.js';
 export { Flatten, Identity, Linear, type LinearOptions } from './linear.js';
 export {
@@ -39,19 +48,29 @@ export {
 } from './loss.js';
 export { Module, type ForwardHook, type LoadResult, type StateDict, type UnaryModule } from './module.js';
 export {
-  BatchNorm1d,
-  BatchNorm2d,
-  BatchNorm3d,
   GroupNorm,
-  InstanceNorm1d,
-  InstanceNorm2d,
   LayerNorm,
+  LocalResponseNorm,
   RMSNorm,
-  type BatchNormLayerOptions,
   type GroupNormOptions,
   type LayerNormOptions,
   type RMSNormOptions,
 } from './norm.js';
+export {
+  CircularPad1d,
+  CircularPad2d,
+  CircularPad3d,
+  ConstantPad1d,
+  ConstantPad2d,
+  ConstantPad3d,
+  ReflectionPad1d,
+  ReflectionPad2d,
+  ReflectionPad3d,
+  ReplicationPad1d,
+  ReplicationPad2d,
+  ReplicationPad3d,
+  ZeroPad2d,
+} from './padding.js';
 export { Parameter } from './parameter.js';
 export {
   AdaptiveAvgPool1d,

@@ -56,5 +56,13 @@ MYELIN_INLINE T sum_vectors(int64_t n, const F& part) {
   return reduce_add(total);
 }
 
+// to[i] += w · from[i]
+template <class T>
+inline void add_scaled(T* to, const T* from, T w, int64_t n) {
+  const Vec<T> scale = set1<T>(w);
+  for_vectors<T>(
+      n, [&](int64_t i, int k) { store_part(to + i, fma(scale, load_part(from + i, k), load_part(to + i, k)), k); });
+}
+
 }  // namespace MYELIN_ISA
 }  // namespace myelin

@@ -60,6 +60,16 @@ const norms: Case[] = [
     inputs: () => [spread([3, 7]), spread([7], 1)],
     fn: (x, weight) => m.rmsNorm(x, 7, { weight }).square(),
   },
+  {
+    name: 'localResponseNorm',
+    inputs: () => [spread([2, 5, 3])],
+    fn: (x) => m.localResponseNorm(x, 3, { alpha: 0.5, beta: 0.75, k: 1.2 }).square(),
+  },
+  {
+    name: 'localResponseNorm of planes',
+    inputs: () => [spread([1, 4, 2, 3])],
+    fn: (x) => m.localResponseNorm(x, 4, { alpha: 2, beta: 0.6 }),
+  },
   { name: 'rmsNorm alone', inputs: () => [spread([3, 7])], fn: (x) => m.rmsNorm(x, [7], { eps: 0.1 }) },
 ];
 
@@ -102,5 +112,52 @@ const pools: Case[] = [
   },
 ];
 
+const images: Case[] = [
+  { name: 'pad', inputs: () => [spread([2, 3, 4])], fn: (x) => m.pad(x, [1, 2, -1, 1], { value: 0.5 }).square() },
+  { name: 'pad that cuts', inputs: () => [spread([3, 5])], fn: (x) => m.pad(x, [-1, -2, 0, -1]).square() },
+  ...(['reflect', 'replicate', 'circular'] as const).flatMap((mode): Case[] => [
+    { name: `pad ${mode}`, inputs: () => [spread([2, 4])], fn: (x) => m.pad(x, [3, 2], { mode }).square() },
+    {
+      name: `pad ${mode} of planes`,
+      inputs: () => [spread([1, 2, 3, 4])],
+      fn: (x) => m.pad(x, [1, 3, 2, -1], { mode }).square(),
+    },
+    {
+      name: `pad ${mode} of volumes`,
+      inputs: () => [spread([1, 1, 3, 3, 2])],
+      fn: (x) => m.pad(x, [1, 0, 2, 1, 1, 2], { mode }).square(),
+    },
+  ]),
+  {
+    name: 'unfold',
+    inputs: () => [spread([2, 2, 5, 6])],
+    fn: (x) => m.unfold(x, [2, 3], { dilation: [2, 1], padding: 1, stride: [1, 2] }).square(),
+  },
+  {
+    name: 'fold',
+    inputs: () => [spread([2, 8, 12])],
+    fn: (x) => m.fold(x, [4, 5], 2).square(),
+  },
+  ...(['nearest', 'nearest-exact', 'linear', 'area'] as const).map((mode): Case => ({
+    name: `interpolate ${mode}`,
+    inputs: () => [spread([1, 2, 5])],
+    fn: (x) => m.interpolate(x, { size: 8, mode }).square(),
+  })),
+  ...(['bilinear', 'bicubic'] as const).flatMap((mode) =>
+    [false, true].map((alignCorners): Case => ({
+      name: `interpolate ${mode} ${alignCorners ? 'by corners' : ''}`,
+      inputs: () => [spread([1, 2, 3, 4])],
+      fn: (x) => m.interpolate(x, { scaleFactor: [1.7, 0.6], mode, alignCorners }).square(),
+    })),
+  ),
+  {
+    name: 'interpolate trilinear',
+    inputs: () => [spread([1, 1, 2, 3, 2])],
+    fn: (x) => m.interpolate(x, { size: [3, 2, 4], mode: 'trilinear' }).square(),
+  },
+  { name: 'pixelShuffle', inputs: () => [spread([2, 8, 2, 3])], fn: (x) => m.pixelShuffle(x, 2).square() },
+  { name: 'pixelUnshuffle', inputs: () => [spread([2, 4, 6])], fn: (x) => m.pixelUnshuffle(x, 2).square() },
+];
+
 /** Norms, pooling and images. */
-export const layerCases: Case[] = [...norms, ...pools];
+export const layerCases: Case[] = [...norms, ...pools, ...images];
