@@ -1,6 +1,6 @@
 import type { DType } from '../dtype.js';
 import * as cast from '../ops/cast.js';
-import { matmul } from '../ops/matmul.js';
+import { addmm, baddbmm, bmm, dot, matmul, mm, mv, outer, type AddmmOptions } from '../ops/matmul.js';
 import * as reduce from '../ops/reduce.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
 import type { Tensor } from '../tensor.js';
@@ -51,6 +51,27 @@ export abstract class StructureMethods extends IndexingMethods {
   }
   matmul(this: Tensor, other: Tensor): Tensor {
     return matmul(this, other);
+  }
+  mm(this: Tensor, other: Tensor): Tensor {
+    return mm(this, other);
+  }
+  bmm(this: Tensor, other: Tensor): Tensor {
+    return bmm(this, other);
+  }
+  mv(this: Tensor, other: Tensor): Tensor {
+    return mv(this, other);
+  }
+  dot(this: Tensor, other: Tensor): Tensor {
+    return dot(this, other);
+  }
+  outer(this: Tensor, other: Tensor): Tensor {
+    return outer(this, other);
+  }
+  addmm(this: Tensor, a: Tensor, b: Tensor, options?: AddmmOptions): Tensor {
+    return addmm(this, a, b, options);
+  }
+  baddbmm(this: Tensor, a: Tensor, b: Tensor, options?: AddmmOptions): Tensor {
+    return baddbmm(this, a, b, options);
   }
   softmax(this: Tensor, dim: number): Tensor {
     return softmax(this, dim);

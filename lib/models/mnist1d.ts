@@ -1,6 +1,6 @@
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
-import { relu } from '../ops/unary.js';
+import { relu } from '../ops/activation.js';
 import type { Tensor } from '../tensor.js';
 import type { ModelOptions } from './mlp.js';
 

@@ -2,7 +2,8 @@ import { checkInteger, checkOneOf } from '../check.js';
 import { ValueError } from '../errors.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
-import { relu, sigmoid, tanh } from '../ops/unary.js';
+import { relu } from '../ops/activation.js';
+import { sigmoid, tanh } from '../ops/unary.js';
 import type { Tensor } from '../tensor.js';
 import type { ModelOptions } from './mlp.js';
 

@@ -286,16 +286,19 @@ export function emitUnary(op: number, x: Operand, out: Operand, ns: number): voi
   end(putOperand(p, out), ns);
 }
 
-/** `out = op(...inputs)` where every input broadcasts to out's shape and numbers are scalars of `scalarCode`. */
+const NONE: readonly number[] = [];
+
+/** `out = op(...inputs, params)` where every input broadcasts to out's shape and numbers are scalars of `scalarCode`. */
 export function emitBroadcast(
   op: number,
   inputs: readonly (Operand | number)[],
   out: Operand,
   ns: number,
   scalarCode: number,
+  params: readonly number[] = NONE,
 ): void {
   if (out.storage.id === META) return;
-  let p = begin(op, inputs.length, 1, 0, 4 + 19 * (inputs.length + 1));
+  let p = begin(op, inputs.length, 1, params.length, 4 + 19 * (inputs.length + 1) + params.length);
   const shape = out.shape;
   for (let i = 0; i < inputs.length; i++) {
     const x = inputs[i]!;
@@ -306,7 +309,9 @@ export function emitBroadcast(
       p += 3;
     } else p = putBroadcast(p, x, shape);
   }
-  end(putOperand(p, out), ns);
+  p = putOperand(p, out);
+  for (let i = 0; i < params.length; i++) words[p++] = params[i]!;
+  end(p, ns);
 }
 
 /** A command over lists of tensors of equal shapes by position; contiguous ones travel as one dimension. */

@@ -1,5 +1,6 @@
 import { checkInteger, checkNumber, checkOneOf } from '../check.js';
-import { elu, gelu, leakyRelu, relu, sigmoid, silu, softplus, tanh } from '../ops/unary.js';
+import { elu, gelu, leakyRelu, relu, silu, softplus } from '../ops/activation.js';
+import { sigmoid, tanh } from '../ops/unary.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
 import type { Tensor } from '../tensor.js';
 import { Module } from './module.js';

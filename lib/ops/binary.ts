@@ -1,6 +1,6 @@
 import { BOOL, category, FLOAT32, INT32, isFloat, promote, UINT8 } from '../dtype.js';
 import { DTypeError, ValueError } from '../errors.js';
-import { show } from '../check.js';
+import { checkNumber, checkOneOf, show } from '../check.js';
 import { code as opcodeOf, emitBroadcast } from '../native/stream.js';
 import type { OpName } from '../native/ops.generated.js';
 import type { Rule } from '../autograd/graph.js';
@@ -8,9 +8,9 @@ import { broadcastShapes, type Shape } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { castCode } from './cast.js';
 import { checkTensor, passNs, record, result } from './apply.js';
-import { log, neg } from './unary.js';
+import { log, neg, sigmoid } from './unary.js';
 import { sumTo } from './reduce.js';
-import { where } from './create.js';
+import { where, zerosLike } from './create.js';
 
 /** An operand of an elementwise op: a tensor, or a number that takes the tensor's dtype. */
 export type Operand = Tensor | number;
@@ -59,6 +59,8 @@ interface BinaryOptions {
   codes?: readonly number[];
   /** Integers become float32 first. */
   float?: boolean;
+  /** What takes the op's place for two booleans. */
+  bool?: (a: Operand, b: Operand) => Tensor;
   /** What the rule wants back. */
   saves?: 'both' | 'none';
 }
@@ -70,7 +72,7 @@ function binary(
   name: OpName,
   fn: string,
   grad: (dy: Tensor, a: Operand, b: Operand, needs: readonly [boolean, boolean]) => Pair,
-  { codes, float = false, saves = 'both' }: BinaryOptions = {},
+  { codes, float = false, bool, saves = 'both' }: BinaryOptions = {},
 ): (a: Operand, b: Operand) => Tensor {
   const op = opcodeOf(name);
   const rule: Rule = {
@@ -90,6 +92,7 @@ function binary(
     let b = checkOperand(fn, 'the second operand', right);
     let code = commonCode(fn, a, b);
     if (float && !isFloat(code)) code = FLOAT32;
+    if (code === BOOL && bool !== undefined) return bool(a, b);
     if (codes !== undefined && !codes.includes(code)) {
       throw new DTypeError(`${fn}: ${show(typeOf(a))} and ${show(typeOf(b))} operands are not supported`);
     }
@@ -119,22 +122,46 @@ const typeOf = (x: Operand): string => (typeof x === 'number' ? 'number' : x.dty
 
 const ARITHMETIC = [0, 1, INT32, UINT8];
 
-/** a + b, elementwise with broadcasting. */
-export const add = binary('add', 'add', (dy, _a, _b, [na, nb]) => [na ? dy : null, nb ? dy : null], {
+/** Options of {@link add} and {@link sub}. */
+export interface AlphaOptions {
+  /** What b is multiplied by first; 1 by default. */
+  alpha?: number;
+}
+
+function times(fn: string, b: Operand, alpha: number): Operand {
+  checkNumber(fn, 'alpha', alpha);
+  if (typeof b === 'number') return b * alpha;
+  if (!isFloat(checkTensor(fn, 'the second operand', b).code) && !Number.isInteger(alpha)) {
+    throw new DTypeError(`${fn}: expected a whole alpha for operands of ${b.dtype}, got ${show(alpha)}`);
+  }
+  return mul(b, alpha);
+}
+
+const addPlain = binary('add', 'add', (dy, _a, _b, [na, nb]) => [na ? dy : null, nb ? dy : null], {
+  codes: ARITHMETIC,
+  bool: (a, b) => logicalOr(a as Tensor, b as Tensor),
+  saves: 'none',
+});
+/** a + alpha · b, elementwise with broadcasting; booleans give whether either is true. */
+export const add = (a: Operand, b: Operand, options?: AlphaOptions): Tensor =>
+  options?.alpha === undefined ? addPlain(a, b) : addPlain(a, times('add', b, options.alpha));
+
+const subPlain = binary('sub', 'sub', (dy, _a, _b, [na, nb]) => [na ? dy : null, nb ? neg(dy) : null], {
   codes: ARITHMETIC,
   saves: 'none',
 });
-/** a − b. */
-export const sub = binary('sub', 'sub', (dy, _a, _b, [na, nb]) => [na ? dy : null, nb ? neg(dy) : null], {
-  codes: ARITHMETIC,
-  saves: 'none',
-});
-/** a · b, elementwise. */
+/** a − alpha · b. */
+export const sub = (a: Operand, b: Operand, options?: AlphaOptions): Tensor =>
+  options?.alpha === undefined ? subPlain(a, b) : subPlain(a, times('sub', b, options.alpha));
+
+/** a · b, elementwise; booleans give whether both are true. */
 export const mul = binary('mul', 'mul', (dy, a, b, [na, nb]) => [na ? mul(dy, b) : null, nb ? mul(dy, a) : null], {
   codes: ARITHMETIC,
+  bool: (a, b) => logicalAnd(a as Tensor, b as Tensor),
 });
+
 /** a / b; integers are divided as float32. */
-export const div = binary(
+export const trueDivide = binary(
   'div',
   'div',
   (dy, a, b, [na, nb]) => {
@@ -143,8 +170,48 @@ export const div = binary(
   },
   { float: true },
 );
-/** aᵇ. */
-export const pow = binary(
+
+const flat = (dy: Tensor): Tensor => zerosLike(dy);
+
+/** Rounded quotients have gradient 0, as in PyTorch. */
+const quotient = (name: OpName, fn: string): ((a: Operand, b: Operand) => Tensor) =>
+  binary(name, fn, (dy, _a, _b, [na, nb]) => [na ? flat(dy) : null, nb ? flat(dy) : null], {
+    codes: ARITHMETIC,
+    saves: 'none',
+  });
+const truncDivide = quotient('trunc_divide', 'div');
+/** The largest integer not above a / b; integers stay integers and give 0 for b = 0. */
+export const floorDivide = quotient('floor_divide', 'floorDivide');
+
+/** Options of {@link div}. */
+export interface DivOptions {
+  /** Rounds the quotient towards 0 ('trunc') or down ('floor'); integers then stay integers. */
+  roundingMode?: 'trunc' | 'floor' | null;
+}
+
+/** a / b; integers are divided as float32 unless the quotient is rounded. */
+export function div(a: Operand, b: Operand, { roundingMode = null }: DivOptions = {}): Tensor {
+  if (roundingMode === null) return trueDivide(a, b);
+  checkOneOf('div', 'roundingMode', roundingMode, ['trunc', 'floor']);
+  return roundingMode === 'trunc' ? truncDivide(a, b) : floorDivide(a, b);
+}
+
+/** What is left of a after whole multiples of b, with the sign of a (C's fmod); integers give 0 for b = 0. */
+export const fmod = binary(
+  'fmod',
+  'fmod',
+  (dy, a, b, [na, nb]) => [na ? dy : null, nb ? neg(mul(dy, truncDivide(a, b))) : null],
+  { codes: ARITHMETIC },
+);
+/** What is left of a after whole multiples of b, with the sign of b (Python's %); integers give 0 for b = 0. */
+export const remainder = binary(
+  'remainder',
+  'remainder',
+  (dy, a, b, [na, nb]) => [na ? dy : null, nb ? neg(mul(dy, floorDivide(a, b))) : null],
+  { codes: ARITHMETIC },
+);
+
+const powPlain = binary(
   'pow',
   'pow',
   (dy, a, b, [na, nb]) => {
@@ -163,8 +230,58 @@ export const pow = binary(
     }
     return [da, db];
   },
+  { codes: ARITHMETIC },
+);
+/** aᵇ. Integers to powers of integers stay integers; a tensor of negative ones gives 0, but for bases 1 and −1. */
+export function pow(a: Operand, b: Operand): Tensor {
+  if (typeof b === 'number' && b < 0 && typeof a !== 'number' && !isFloat(a.code) && Number.isInteger(b)) {
+    throw new ValueError(`pow: expected an exponent of at least 0 for a base of ${a.dtype}, got ${show(b)}`);
+  }
+  return powPlain(a, b);
+}
+
+/** The angle in [−π, π] of the point (b, a), with the right quadrant. */
+export const atan2 = binary(
+  'atan2',
+  'atan2',
+  (dy, a, b, [na, nb]) => {
+    const scaled = div(dy, add(squareOf(a), squareOf(b)));
+    return [na ? mul(scaled, b) : null, nb ? neg(mul(scaled, a)) : null];
+  },
   { float: true },
 );
+
+/** √(a² + b²) without overflow. */
+export const hypot = binary(
+  'hypot',
+  'hypot',
+  (dy, a, b, [na, nb]) => {
+    const scaled = div(dy, hypot(a, b));
+    return [na ? mul(scaled, a) : null, nb ? mul(scaled, b) : null];
+  },
+  { float: true },
+);
+
+/** log(eᵃ + eᵇ) without overflow. */
+export const logaddexp = binary(
+  'logaddexp',
+  'logaddexp',
+  (dy, a, b, [na, nb]) => [na ? mul(dy, sigmoid(sub(a, b))) : null, nb ? mul(dy, sigmoid(sub(b, a))) : null],
+  { float: true },
+);
+
+/** a log b, and 0 where a is 0 and b is not NaN. */
+export const xlogy = binary(
+  'xlogy',
+  'xlogy',
+  (dy, a, b, [na, nb]) => [
+    na ? mul(dy, where(logicalAnd(eq(a, 0), le(b, 0)), 0, logOf(b))) : null,
+    nb ? mul(dy, div(a, b)) : null,
+  ],
+  { float: true },
+);
+const squareOf = (x: Operand): Operand => (typeof x === 'number' ? x * x : mul(x, x));
+const logOf = (x: Operand): Operand => (typeof x === 'number' ? Math.log(x) : log(x));
 
 /** Gradient of max and min: dy unless the operand lost, half of it where both are equal. */
 const share = (dy: Tensor, lost: Tensor, tie: Tensor): Tensor => where(lost, 0, where(tie, mul(dy, 0.5), dy));
@@ -177,7 +294,7 @@ export const maximum = binary(
     const tie = eq(a, b);
     return [na ? share(dy, lt(a, b), tie) : null, nb ? share(dy, gt(a, b), tie) : null];
   },
-  { codes: ARITHMETIC },
+  { codes: ARITHMETIC, bool: (a, b) => logicalOr(a as Tensor, b as Tensor) },
 );
 /** The smaller of a and b; NaN if either is. */
 export const minimum = binary(
@@ -187,8 +304,18 @@ export const minimum = binary(
     const tie = eq(a, b);
     return [na ? share(dy, gt(a, b), tie) : null, nb ? share(dy, lt(a, b), tie) : null];
   },
-  { codes: ARITHMETIC },
+  { codes: ARITHMETIC, bool: (a, b) => logicalAnd(a as Tensor, b as Tensor) },
 );
+
+/** Gradient of fmax and fmin: all of it to a where it is chosen, which it is at a tie, else to b. */
+const chosen = (dy: Tensor, first: Tensor, b: Operand, [na, nb]: readonly [boolean, boolean]): Pair => {
+  const taken = typeof b === 'number' ? first : logicalOr(first, ne(b, b));
+  return [na ? where(taken, dy, 0) : null, nb ? where(taken, 0, dy) : null];
+};
+/** The larger of a and b; the other one where one is NaN. */
+export const fmax = binary('fmax', 'fmax', (dy, a, b, needs) => chosen(dy, ge(a, b), b, needs), { float: true });
+/** The smaller of a and b; the other one where one is NaN. */
+export const fmin = binary('fmin', 'fmin', (dy, a, b, needs) => chosen(dy, le(a, b), b, needs), { float: true });
 
 /** Comparison to bool. A number outside an integer dtype's range still compares right: both become floating point. */
 function comparison(name: OpName, fn: string): (a: Operand, b: Operand) => Tensor {

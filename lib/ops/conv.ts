@@ -8,7 +8,8 @@ import { checkFloat, checkSameDType, record, recording, result } from './apply.j
 import { contiguous } from './cast.js';
 import { spread, type Sizes } from './pool.js';
 import { sum } from './reduce.js';
-import { gelu, relu, sigmoid, tanh } from './unary.js';
+import { gelu, relu } from './activation.js';
+import { sigmoid, tanh } from './unary.js';
 import { viewAs } from './views.js';
 
 const FORWARD = opcodeOf('conv2d');

@@ -166,6 +166,13 @@ function like(x: Tensor, value: number): Tensor {
   return t;
 }
 
+/** A tensor of no dimensions. @internal */
+export function fullScalar(value: number, code: number): Tensor {
+  const t = result([], code, 1);
+  emit(FILL, [], [t], [value], passNs(1));
+  return t;
+}
+
 /** Zeros of x's shape and dtype. */
 export const zerosLike = (x: Tensor): Tensor => like(checkTensor('zerosLike', 'input', x), 0);
 

@@ -6,7 +6,7 @@ import { checkFloat, checkSameDType } from './apply.js';
 import { add, div, mul, sub } from './binary.js';
 import { atLeastStraight } from './loss_common.js';
 import { sum } from './reduce.js';
-import { clamp } from './unary.js';
+import { clamp } from './clamp.js';
 import { vectorNorm } from './vector_norm.js';
 import { expand } from './views.js';
 

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.js';
 import { checkFloat, checkSameDType } from './apply.js';
 import { add, sub } from './binary.js';
 import { mean, sum } from './reduce.js';
-import { clamp } from './unary.js';
+import { clamp } from './clamp.js';
 
 /** How the losses of a batch become one: none leaves them apart. */
 export type Reduction = 'mean' | 'sum' | 'none';

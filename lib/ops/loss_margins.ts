@@ -12,7 +12,9 @@ import { pairwiseDistance } from './distance.js';
 import { indexSelect, oneHot } from './indexing.js';
 import { checkClassWeight, checkPair, checkReduction, checkShapeIs, reduced, type LossOptions } from './loss_common.js';
 import { mean, sum } from './reduce.js';
-import { clamp, neg, softplus, square, sqrt } from './unary.js';
+import { softplus } from './activation.js';
+import { clamp } from './clamp.js';
+import { neg, square, sqrt } from './unary.js';
 import { div } from './binary.js';
 import { unsqueeze } from './views.js';
 

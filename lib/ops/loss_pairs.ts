@@ -17,7 +17,9 @@ import {
   REDUCTIONS,
   type LossOptions,
 } from './loss_common.js';
-import { abs, clamp, exp, log, neg, softplus, square } from './unary.js';
+import { softplus } from './activation.js';
+import { clamp } from './clamp.js';
+import { abs, exp, log, neg, square } from './unary.js';
 import { unsqueeze } from './views.js';
 
 // Losses of two tensors of one shape, element by element.

@@ -1,11 +1,13 @@
 import { ShapeError } from '../errors.js';
+import { checkNumber } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
 import { broadcastShapes, formatShape, sameShape, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, checkSameDType, record, result } from './apply.js';
+import { add, mul } from './binary.js';
 import { sum, sumTo } from './reduce.js';
-import { expand, t, transpose, viewAs } from './views.js';
+import { expand, permute, reshape, t, transpose, viewAs } from './views.js';
 
 const MATMUL = opcodeOf('matmul');
 
@@ -117,4 +119,112 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     m,
   ]);
   return record(linearRule, out, [x, weight, bias], [x, weight]);
+}
+
+function checkRank(fn: string, name: string, x: Tensor, ndim: number): void {
+  checkFloat(fn, name, x);
+  if (x.ndim !== ndim) {
+    throw new ShapeError(`${fn}: expected ${name} of ${ndim} dimensions, got ${formatShape(x.shape)}`);
+  }
+}
+
+/** A product of operands of fixed rank; `matmul` checks that their sizes agree. */
+function ranked(fn: string, aDims: number, bDims: number): (a: Tensor, b: Tensor) => Tensor {
+  return (a, b) => {
+    checkRank(fn, 'a', a, aDims);
+    checkRank(fn, 'b', b, bDims);
+    checkSameDType(fn, 'a', a, 'b', b);
+    const inner = bDims === 1 ? 0 : bDims - 2;
+    const batches = aDims === 3 && a.shape[0] !== b.shape[0];
+    if (batches || a.shape[aDims - 1] !== b.shape[inner]) {
+      throw new ShapeError(
+        `${fn}: expected shapes that agree, got ${formatShape(a.shape)} and ${formatShape(b.shape)}`,
+      );
+    }
+    return matmul(a, b);
+  };
+}
+
+/** (M, K) · (K, N), nothing else. */
+export const mm = ranked('mm', 2, 2);
+/** (B, M, K) · (B, K, N): a product for each of the batch. */
+export const bmm = ranked('bmm', 3, 3);
+/** (M, K) · (K). */
+export const mv = ranked('mv', 2, 1);
+/** Σ aᵢ bᵢ of two vectors. */
+export const dot = ranked('dot', 1, 1);
+
+/** Every product of an element of a (N) with one of b (M): (N, M). */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  checkRank('outer', 'a', a, 1);
+  checkRank('outer', 'b', b, 1);
+  return mul(viewAs(a, [a.numel, 1]), b);
+}
+
+/** Options of {@link addmm} and {@link baddbmm}. */
+export interface AddmmOptions {
+  /** What `input` is multiplied by; 1 by default. With 0 its values do not matter, NaN included. */
+  beta?: number;
+  /** What the product is multiplied by; 1 by default. */
+  alpha?: number;
+}
+
+function addProduct(
+  fn: string,
+  input: Tensor,
+  a: Tensor,
+  b: Tensor,
+  { beta = 1, alpha = 1 }: AddmmOptions,
+  times: (a: Tensor, b: Tensor) => Tensor,
+): Tensor {
+  checkFloat(fn, 'input', input);
+  checkNumber(fn, 'beta', beta);
+  checkNumber(fn, 'alpha', alpha);
+  const product = times(a, b);
+  checkSameDType(fn, 'input', input, 'a', a);
+  if (!sameShape(broadcastShapes(fn, input.shape, product.shape), product.shape)) {
+    throw new ShapeError(
+      `${fn}: expected input of a shape that broadcasts to ${formatShape(product.shape)}, got ${formatShape(input.shape)}`,
+    );
+  }
+  const scaled = alpha === 1 ? product : mul(product, alpha);
+  if (beta === 0) return scaled;
+  return add(scaled, beta === 1 ? input : mul(input, beta));
+}
+
+/** beta · input + alpha · (a · b) of matrices (M, K) and (K, N); input broadcasts to (M, N). */
+export const addmm = (input: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {}): Tensor =>
+  addProduct('addmm', input, a, b, options, mm);
+
+/** beta · input + alpha · (a · b) of stacks (B, M, K) and (B, K, N); input broadcasts to (B, M, N). */
+export const baddbmm = (input: Tensor, a: Tensor, b: Tensor, options: AddmmOptions = {}): Tensor =>
+  addProduct('baddbmm', input, a, b, options, bmm);
+
+/** yₖ = aᵀ Wₖ b + biasₖ: a (…, in1), b (…, in2), weight (out, in1, in2), bias (out) or null; gives (…, out). */
+export function bilinear(a: Tensor, b: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  const fn = 'bilinear';
+  checkFloat(fn, 'a', a);
+  checkFloat(fn, 'b', b);
+  checkRank(fn, 'weight', weight, 3);
+  checkSameDType(fn, 'a', a, 'b', b);
+  checkSameDType(fn, 'a', a, 'weight', weight);
+  const [out, in1, in2] = weight.shape as [number, number, number];
+  const lead = a.shape.slice(0, -1);
+  if (a.ndim === 0 || a.shape[a.ndim - 1] !== in1) {
+    throw new ShapeError(`${fn}: expected a of shape [..., ${in1}], got ${formatShape(a.shape)}`);
+  }
+  if (!sameShape(b.shape, [...lead, in2])) {
+    throw new ShapeError(`${fn}: expected b of shape ${formatShape([...lead, in2])}, got ${formatShape(b.shape)}`);
+  }
+  const rows = lead.reduce((x, y) => x * y, 1);
+  // a · W as (rows, out, in2), then each of the rows times its b.
+  const flat = reshape(permute(weight, [1, 0, 2]), [in1, out * in2]);
+  const half = viewAs(matmul(reshape(a, [rows, in1]), flat), [rows, out, in2]);
+  const y = viewAs(matmul(half, reshape(b, [rows, in2, 1])), [...lead, out]);
+  if (bias === null) return y;
+  checkRank(fn, 'bias', bias, 1);
+  checkSameDType(fn, 'a', a, 'bias', bias);
+  if (bias.shape[0] !== out)
+    throw new ShapeError(`${fn}: expected bias of shape [${out}], got ${formatShape(bias.shape)}`);
+  return add(y, bias);
 }

@@ -12,7 +12,8 @@ import { contiguous } from './cast.js';
 import { where, zeros } from './create.js';
 import { gemmNs, linear, matmul } from './matmul.js';
 import { sum } from './reduce.js';
-import { relu, sigmoid, tanh } from './unary.js';
+import { relu } from './activation.js';
+import { sigmoid, tanh } from './unary.js';
 import { cat, expand, narrow, select, stack, t, unsqueeze, viewAs } from './views.js';
 
 /** The cells of recurrent networks, in the order of the native core. */

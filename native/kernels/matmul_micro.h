@@ -15,7 +15,7 @@ inline constexpr int kRows = 6, kVectors = 2;
 inline constexpr int kRows = 4, kVectors = 2;
 #endif
 template <class T>
-inline constexpr int kColumns = kVectors* Vec<T>::N;
+inline constexpr int kColumns = kVectors * Vec<T>::N;
 
 // What becomes of the tile: written, or added to what is there.
 enum TileMode { kStore = 0, kAdd = 1 };

@@ -79,6 +79,21 @@ void vector_row2_adjacent(const void* functor, int64_t n, char* out, const char*
   }
 }
 
+// out[i] = f(in[0][i], in[1][i], in[2][i]).
+template <class T, class F>
+void vector_row3(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {
+  const F f = *static_cast<const F*>(functor);
+  constexpr int N = Vec<T>::N;
+  const T *a = as<T>(in[0]), *b = as<T>(in[1]), *c = as<T>(in[2]);
+  T* y = as<T>(out);
+  int64_t i = 0;
+  for (; i + N <= n; i += N) store(y + i, f(load(a + i), load(b + i), load(c + i)));
+  if (i < n) {
+    const int left = static_cast<int>(n - i);
+    store_n(y + i, f(load_n(a + i, left), load_n(b + i, left), load_n(c + i, left)), left);
+  }
+}
+
 // out[i] = f(in[0][i]), f: From → To.
 template <class From, class To, class F>
 void plain_row1(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {

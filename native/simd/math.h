@@ -154,9 +154,13 @@ MYELIN_INLINE Vec<T> expm1(Vec<T> x) {
   return fma(p, power, power - set1<T>(1));
 }
 
-// log(2^k (1 + f)) = k ln 2 + f - (f^2/2 - s (f^2/2 + s^2 P(s^2))), s = f / (2 + f).
+// x = 2^k (1 + f) with √½ <= 1 + f < √2, and log(1 + f) = f - (f^2/2 - s (f^2/2 + s^2 P(s^2))), s = f / (2 + f).
 template <class T>
-MYELIN_INLINE Vec<T> log(Vec<T> x) {
+struct LogParts {
+  Vec<T> exponent, f, half_square, s, rest;  // rest = f^2/2 + s^2 P(s^2)
+};
+template <class T>
+MYELIN_INLINE LogParts<T> split_log(Vec<T> x) {
   using D = MathData<T>;
   using I = Int<T>;
   constexpr int mantissa = FloatFormat<T>::mantissa;
@@ -168,12 +172,22 @@ MYELIN_INLINE Vec<T> log(Vec<T> x) {
   const Vec<T> f = from_bits<T>(bits(y) - (k << mantissa)) - set1<T>(1);
   const Vec<T> exponent = to_float<T>(k) - zero_unless(subnormal, set1<T>(D::subnormal_exponent));
   const Vec<T> s = f / (set1<T>(2) + f), z = s * s, half_square = set1<T>(static_cast<T>(0.5)) * f * f;
-  const Vec<T> r = z * polynomial(z, D::log_p);
-  const Vec<T> small = fma(s, half_square + r, exponent * set1<T>(D::ln2_low)) - half_square;
-  Vec<T> result = fma(exponent, set1<T>(D::ln2_high), f + small);
+  return {exponent, f, half_square, s, half_square + z * polynomial(z, D::log_p)};
+}
+// What a logarithm is at the ends: infinity at itself, -infinity at 0, NaN below.
+template <class T>
+MYELIN_INLINE Vec<T> log_ends(Vec<T> x, Vec<T> result) {
   result = select(x == infinity<T>(), x, result);
   result = select(x == zero<T>(), -infinity<T>(), result);
   return select(x >= zero<T>(), result, set1<T>(static_cast<T>(NAN)));
+}
+// k ln 2 + log(1 + f)
+template <class T>
+MYELIN_INLINE Vec<T> log(Vec<T> x) {
+  using D = MathData<T>;
+  const LogParts<T> a = split_log(x);
+  const Vec<T> small = fma(a.s, a.rest, a.exponent * set1<T>(D::ln2_low)) - a.half_square;
+  return log_ends(x, fma(a.exponent, set1<T>(D::ln2_high), a.f + small));
 }
 
 // log(1 + z) for 0 <= z <= 1.
@@ -308,48 +322,59 @@ MYELIN_INLINE TrigArgument<float> split_trig(Vec<float> x) {
   return {narrow(part), zero<float>(), to_int(narrow(q))};
 }
 
-// sin(x + turns π/2)
+// sin r and cos r, and how many times π/2 was taken from x.
 template <class T>
-MYELIN_INLINE Vec<T> trig(Vec<T> x, int turns) {
+struct SineCosine {
+  Vec<T> sine, cosine;
+  Vec<Int<T>> quadrant;
+};
+template <class T>
+MYELIN_INLINE SineCosine<T> sine_cosine(Vec<T> x) {
   using D = MathData<T>;
-  using I = Int<T>;
   const TrigArgument<T> a = split_trig(x);
   const Vec<T> z = a.r * a.r, half = set1<T>(static_cast<T>(0.5));
   const Vec<T> sine = a.r + fma(a.r * z, polynomial(z, D::sin_p), fnma(half * z, a.low, a.low));
   const Vec<T> w = half * z, top = set1<T>(1) - w;
   const Vec<T> cosine = top + (((set1<T>(1) - top) - w) + fnma(a.r, a.low, z * z * polynomial(z, D::cos_p)));
-  const Vec<I> quadrant = a.quadrant + set1<I>(turns);
-  const Mask<T> odd = (quadrant & set1<I>(1)) == set1<I>(1);
-  const Vec<I> sign = (quadrant & set1<I>(2)) << (static_cast<int>(sizeof(T)) * 8 - 2);
-  return from_bits<T>(bits(select(odd, cosine, sine)) ^ sign);
+  return {sine, cosine, a.quadrant};
+}
+template <class T>
+MYELIN_INLINE Mask<T> is_odd(Vec<Int<T>> n) {
+  return (n & set1<Int<T>>(1)) == set1<Int<T>>(1);
+}
+// sin(x + turns π/2)
+template <class T>
+MYELIN_INLINE Vec<T> trig(Vec<T> x, int turns) {
+  const SineCosine<T> a = sine_cosine(x);
+  const Vec<Int<T>> quadrant = a.quadrant + set1<Int<T>>(turns);
+  const Vec<Int<T>> sign = (quadrant & set1<Int<T>>(2)) << (static_cast<int>(sizeof(T)) * 8 - 2);
+  return from_bits<T>(bits(select(is_odd<T>(quadrant), a.cosine, a.sine)) ^ sign);
 }
 
 // Lanes beyond the exact reduction go through the C library.
 template <class T>
-__attribute__((noinline)) inline void trig_far(T* result, const T* x, int n, bool cosine) {
+__attribute__((noinline)) inline void trig_far(T* result, const T* x, int n, double (*exact)(double)) {
   for (int i = 0; i < n; i++) {
-    if (!(static_cast<double>(x[i] < 0 ? -x[i] : x[i]) > kTrigLimit)) continue;
     const double value = static_cast<double>(x[i]);
-    result[i] = static_cast<T>(cosine ? ::cos(value) : ::sin(value));
+    if (::fabs(value) > kTrigLimit) result[i] = static_cast<T>(exact(value));
   }
 }
 template <class T>
-MYELIN_INLINE Vec<T> trig_any(Vec<T> x, bool cosine) {
-  const Vec<T> near_result = trig(x, cosine ? 1 : 0);
+MYELIN_INLINE Vec<T> with_far(Vec<T> x, Vec<T> near_result, double (*exact)(double)) {
   if (!any(abs(x) > set1<T>(static_cast<T>(kTrigLimit)))) return near_result;
   alignas(kVectorBytes) T values[Vec<T>::N], results[Vec<T>::N];
   store(values, x);
   store(results, near_result);
-  trig_far(results, values, Vec<T>::N, cosine);
+  trig_far(results, values, Vec<T>::N, exact);
   return load(results);
 }
 template <class T>
 MYELIN_INLINE Vec<T> sin(Vec<T> x) {
-  return select(x == zero<T>(), x, trig_any(x, false));
+  return select(x == zero<T>(), x, with_far(x, trig(x, 0), ::sin));
 }
 template <class T>
 MYELIN_INLINE Vec<T> cos(Vec<T> x) {
-  return trig_any(x, true);
+  return with_far(x, trig(x, 1), ::cos);
 }
 
 // x^y in double: e^(y log|x|) is then good to far below half an ULP of float; special cases as in C.

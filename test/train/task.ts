@@ -9,7 +9,7 @@ import { Linear } from '../../lib/nn/linear.js';
 import { Module } from '../../lib/nn/module.js';
 import { fromTypedArray } from '../../lib/ops/create.js';
 import { crossEntropy } from '../../lib/ops/loss.js';
-import { relu } from '../../lib/ops/unary.js';
+import { relu } from '../../lib/ops/activation.js';
 import { Adam } from '../../lib/optim/adam.js';
 import { StepLR } from '../../lib/optim/schedulers.js';
 import { Generator, manualSeed } from '../../lib/random.js';
