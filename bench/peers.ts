@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { compiled } from './compile.js';
 import type { Command } from './party.js';
 
@@ -53,6 +55,26 @@ function torchEnvironment(threads: number): NodeJS.ProcessEnv {
   return env;
 }
 
+/** Installs the packages of bench/peers/package.json into that folder, once; nothing of the package itself depends on them. */
+async function installPackages(): Promise<void> {
+  const folder = path('../peers');
+  if (existsSync(join(folder, 'node_modules', '.package-lock.json'))) return;
+  process.stderr.write('bench: installing the JavaScript peers into bench/peers/node_modules\n');
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock'];
+  await promisify(execFile)('npm', args, { cwd: folder });
+}
+
+function packaged(script: string, has: (name: string) => boolean): Omit<Peer, 'about'> {
+  return {
+    install: 'npm and its registry: it is installed into bench/peers/node_modules on first use',
+    has,
+    async command({ threads }) {
+      await installPackages();
+      return { program: process.execPath, args: [path(`./peers/${script}.js`), String(threads)] };
+    },
+  };
+}
+
 function native(library: 'onednn' | 'openblas', has: (name: string) => boolean): Omit<Peer, 'about' | 'install'> {
   return {
     has,
@@ -86,5 +108,13 @@ export const peers: Readonly<Record<string, Peer>> = {
     about: 'OpenBLAS alone, for matrix products',
     install: 'apt-get install g++ libopenblas-pthread-dev',
     ...native('openblas', (name) => name.startsWith('gemm-')),
+  },
+  tfjs: {
+    about: 'TensorFlow.js on WebAssembly (one thread), for small networks and matrix products',
+    ...packaged('tfjs', (name) => !/^(conv|softmax|layernorm|bn|pool|emb|ew|attn)-/.test(name)),
+  },
+  ort: {
+    about: 'onnxruntime-node, for inference',
+    ...packaged('ort', (name) => name.startsWith('infer-')),
   },
 };
