@@ -1,3 +1,4 @@
+import { convKernels } from './conv.js';
 import { elementwiseKernels } from './elementwise.js';
 import { embeddingKernels } from './embedding.js';
 import type { KernelFamily } from './kernel.js';
@@ -11,6 +12,7 @@ import { softmaxKernels } from './softmax.js';
 /** Every family of kernels, in the order of tables. */
 export const kernelFamilies: readonly KernelFamily[] = [
   matmulKernels,
+  convKernels,
   softmaxKernels,
   normKernels,
   poolKernels,
