@@ -241,6 +241,8 @@ export {
   conv2d,
   convTranspose1d,
   convTranspose2d,
+  getWinograd,
+  setWinograd,
   type ConvActivation,
   type ConvOptions,
   type ConvTransposeOptions,

@@ -33,6 +33,27 @@ const T* bias_of(const Call& c) {
   return c.nin > 2 && !absent(c.in[2]) ? static_cast<const T*>(c.in[2].data) : nullptr;
 }
 
+// The same taps in order of growing input position.
+void turn_forward(Axis* axis) {
+  if (axis->step >= 0) return;
+  axis->offset += (axis->taps - 1) * axis->step;
+  axis->first += (axis->taps - 1) * axis->every;
+  axis->step = -axis->step, axis->every = -axis->every;
+}
+
+// The fastest way that fits.
+template <class T>
+Status run(Correlation<T> job, const Pool& pool) {
+  turn_forward(&job.h);
+  turn_forward(&job.w);
+  if constexpr (sizeof(T) == 4) {
+    const bool fits = job.winograd && job.h.taps == 3 && job.w.taps == 3 && job.h.step == 1 && job.w.step == 1 &&
+                      job.h.stride == 1 && job.w.stride == 1 && job.yw == 1 && job.yh == job.w.out;
+    if (fits && winograd_pays(job.images, job.c, job.m, job.h.out, job.w.out)) return correlate_winograd(job, pool);
+  }
+  return correlate(job, pool);
+}
+
 template <class T>
 Status forward(const Call& c, const ConvShape& s) {
   Correlation<T> job;
@@ -45,8 +66,8 @@ Status forward(const Call& c, const ConvShape& s) {
   job.wc = s.kh * s.kw, job.wm = job.c * job.wc, job.wg = job.m * job.wm, job.wh = s.kw, job.ww = 1;
   job.y = static_cast<T*>(c.out[0].data);
   job.yn = s.m * s.oh * s.ow, job.yg = job.m * s.oh * s.ow, job.ym = s.oh * s.ow, job.yh = s.ow, job.yw = 1;
-  job.bias = bias_of<T>(c), job.activation = s.activation;
-  return correlate(job, *c.pool);
+  job.bias = bias_of<T>(c), job.activation = s.activation, job.winograd = s.winograd;
+  return run(job, *c.pool);
 }
 
 template <class T>
@@ -59,13 +80,13 @@ Status backward_data(const Call& c, const ConvShape& s) {
   job.wm = s.kh * s.kw, job.wc = job.m * job.wm, job.wg = job.c * job.wc, job.wh = s.kw, job.ww = 1;
   job.yn = s.c * s.h * s.w, job.yg = job.m * s.h * s.w, job.ym = s.h * s.w;
   job.yh = s.stride_h * s.w, job.yw = s.stride_w;
-  job.bias = bias_of<T>(c), job.activation = s.activation;
+  job.bias = bias_of<T>(c), job.activation = s.activation, job.winograd = s.winograd;
   for (int64_t ph = 0; ph < smaller(s.stride_h, s.h); ph++) {
     job.h = phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, ph);
     for (int64_t pw = 0; pw < smaller(s.stride_w, s.w); pw++) {
       job.w = phase_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, pw);
       job.y = static_cast<T*>(c.out[0].data) + ph * s.w + pw;
-      const Status status = correlate(job, *c.pool);
+      const Status status = run(job, *c.pool);
       if (status != kOk) return status;
     }
   }
@@ -106,6 +127,15 @@ Status conv2d_backward_weight(const Call& c) {
   if (status != kOk || c.out[0].numel == 0) return status;
   const auto run = [&](auto zero) {
     using T = decltype(zero);
+    if constexpr (sizeof(T) == 4) {
+      const bool fits = s.winograd && s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 &&
+                        s.dilation_h == 1 && s.dilation_w == 1;
+      if (fits && winograd_pays(s.n, s.c / s.groups, s.m / s.groups, s.oh, s.ow)) {
+        return correlate_weights_winograd<T>(s, static_cast<const T*>(c.in[1].data),
+                                             static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data),
+                                             *c.pool);
+      }
+    }
     return correlate_weights<T>(s, static_cast<const T*>(c.in[1].data), static_cast<const T*>(c.in[0].data),
                                 static_cast<T*>(c.out[0].data), *c.pool);
   };

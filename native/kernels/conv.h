@@ -28,22 +28,24 @@ struct Correlation {
   int64_t yn, yg, ym, yh, yw;
   const T* bias;  // (groups·m) or null
   int activation;
+  bool winograd;  // may be used
 };
 
 // The geometry of a convolution of x (n, c, h, w) with weight (m, c / groups, kh, kw) to y (n, m, oh, ow).
 struct ConvShape {
   int64_t n, c, h, w, m, kh, kw, oh, ow, groups;
   int64_t stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w;
+  bool winograd;
   int activation;
 };
 
-// Reads parameters `stride_h stride_w pad_h pad_w dilation_h dilation_w groups [activation]` and checks the three shapes.
+// Reads parameters `stride_h stride_w pad_h pad_w dilation_h dilation_w groups winograd [activation]` and checks the three shapes.
 inline Status read_shape(const Call& call, const View& x, const View& weight, const View& y, ConvShape* s) {
   constexpr double most = 2147483647;
-  const bool fused = call.nparams == 8;
-  if (!fused && call.nparams != 7) return kBadParameter;
+  const bool fused = call.nparams == 9;
+  if (!fused && call.nparams != 8) return kBadParameter;
   for (int i = 0; i < call.nparams; i++) {
-    const double p = call.params[i], least = i == 2 || i == 3 ? -most : i == 7 ? 0 : 1;
+    const double p = call.params[i], least = i == 2 || i == 3 ? -most : i >= 7 ? 0 : 1;
     if (!(p >= least && p <= most && p == static_cast<double>(static_cast<int64_t>(p)))) return kBadParameter;
   }
   const auto at = [&](int i) { return static_cast<int64_t>(call.params[i]); };
@@ -51,24 +53,13 @@ inline Status read_shape(const Call& call, const View& x, const View& weight, co
   if (!is_float(x.dtype)) return kBadDType;
   if (weight.dtype != x.dtype || y.dtype != x.dtype) return kBadDType;
   if (!x.contiguous || !weight.contiguous || !y.contiguous) return kBadShape;
-  *s = {x.shape[0],
-        x.shape[1],
-        x.shape[2],
-        x.shape[3],
-        weight.shape[0],
-        weight.shape[2],
-        weight.shape[3],
-        y.shape[2],
-        y.shape[3],
-        at(6),
-        at(0),
-        at(1),
-        at(2),
-        at(3),
-        at(4),
-        at(5),
-        fused ? static_cast<int>(at(7)) : 0};
-  if (s->activation >= kActivationCount) return kBadParameter;
+  *s = {x.shape[0],      x.shape[1],      x.shape[2],
+        x.shape[3],      weight.shape[0], weight.shape[2],
+        weight.shape[3], y.shape[2],      y.shape[3],
+        at(6),           at(0),           at(1),
+        at(2),           at(3),           at(4),
+        at(5),           at(7) != 0,      fused && call.params[8] < kActivationCount ? static_cast<int>(at(8)) : 0};
+  if (call.params[7] > 1 || (fused && call.params[8] >= kActivationCount)) return kBadParameter;
   if (y.shape[0] != s->n || y.shape[1] != s->m || s->c != weight.shape[1] * s->groups || s->m % s->groups != 0)
     return kBadShape;
   const int64_t sizes[] = {s->h, s->w, s->kh, s->kw, s->oh, s->ow};
@@ -90,9 +81,19 @@ inline void for_tasks(const Pool& pool, int64_t n, double products, const F& bod
 template <class T>
 Status correlate(const Correlation<T>& job, const Pool& pool);
 
+// By Winograd's F(4×4, 3×3), for 3×3 taps one after the other, input stride 1, and y's rows adjacent.
+template <class T>
+Status correlate_winograd(const Correlation<T>& job, const Pool& pool);
+// Whether that is faster for such a job.
+bool winograd_pays(int64_t images, int64_t c, int64_t m, int64_t high, int64_t wide);
+
 // dweight[m, c, kh, kw] = Σ_{n,oh,ow} dy[n,m,oh,ow] · x[n,c,ih,iw], any geometry.
 template <class T>
 Status correlate_weights(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool);
+
+// The same by Winograd's F(4×4, 3×3), for 3×3 windows of stride and dilation 1.
+template <class T>
+Status correlate_weights_winograd(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool);
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

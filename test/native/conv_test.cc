@@ -18,9 +18,10 @@ int percent = 100;
 
 struct Geometry {
   int64_t n, c, h, w, m, kh, kw, oh, ow, groups, sh, sw, ph, pw, dh, dw;
-  Doubles params(bool fused, int activation = 0) const {
+  Doubles params(bool fused, int activation = 0, double winograd = 1) const {
     Doubles p;
     for (const int64_t v : {sh, sw, ph, pw, dh, dw, groups}) p.push_back(static_cast<double>(v));
+    p.push_back(winograd);
     if (fused) p.push_back(activation);
     return p;
   }
@@ -173,7 +174,7 @@ void refusals() {
   Array x(kFloat32, {2, 4, 5, 5}), weight(kFloat32, {6, 2, 3, 3}), y(kFloat32, {2, 6, 3, 3}), bias(kFloat32, {6});
   Array wide(kFloat64, {6, 2, 3, 3}), short_bias(kFloat32, {5}), gaps(kFloat32, {2, 4, 5, 5}, kGaps),
       ints(kInt32, {2, 4, 5, 5});
-  const Doubles good = {1, 1, 0, 0, 1, 1, 2, 0};
+  const Doubles good = {1, 1, 0, 0, 1, 1, 2, 1, 0};
   const auto with = [&](size_t i, double v) {
     Doubles p = good;
     p[i] = v;
@@ -189,12 +190,13 @@ void refusals() {
   expect(conv({&x, &weight, nullptr}, with(6, 3)) == kBadShape, "groups");
   for (const size_t i : {size_t{0}, size_t{1}, size_t{4}, size_t{5}, size_t{6}})
     expect(conv({&x, &weight, nullptr}, with(i, 0)) == kBadParameter, "a parameter of 0");
-  for (size_t i = 0; i < 8; ++i) {
+  for (size_t i = 0; i < 9; ++i) {
     expect(conv({&x, &weight, nullptr}, with(i, NAN)) == kBadParameter, "NaN");
     expect(conv({&x, &weight, nullptr}, with(i, 1.5)) == kBadParameter, "a fraction");
     expect(conv({&x, &weight, nullptr}, with(i, 1e18)) == kBadParameter, "a huge parameter");
   }
-  expect(conv({&x, &weight, nullptr}, with(7, 6)) == kBadParameter, "activation");
+  expect(conv({&x, &weight, nullptr}, with(8, 6)) == kBadParameter, "activation");
+  expect(conv({&x, &weight, nullptr}, with(7, 2)) == kBadParameter, "winograd");
   expect(conv({&x, &weight, nullptr}, {1, 1, 0, 0, 1, 1}) == kBadParameter, "too few parameters");
   // Far outside there are only zeros.
   const double far = 1 << 30;

@@ -78,6 +78,26 @@ describe('convolutions', () => {
     expect(recorded.requiresGrad).toBe(true);
   });
 
+  it('agree within rounding with and without Winograd', () => {
+    const image = m.randn([4, 32, 12, 12], { generator: new m.Generator(1), requiresGrad: true });
+    const kernel = m.randn([32, 32, 3, 3], { generator: new m.Generator(2), requiresGrad: true });
+    const run = (value: boolean): Tensor[] => {
+      m.setWinograd(value);
+      const y = m.conv2d(image, kernel, null, { padding: 1 });
+      return [y, ...m.grad(y, [image, kernel], { gradOutputs: m.ones([...y.shape]) })];
+    };
+    expect(m.getWinograd()).toBe(true);
+    const fast = run(true);
+    const plain = run(false);
+    m.setWinograd(true);
+    expect(fast[0]!.dataSync()).not.toEqual(plain[0]!.dataSync());
+    fast.forEach((t, i) => {
+      const want = plain[i]!;
+      const error = t.sub(want).square().sum().itemSync() / want.square().sum().itemSync();
+      expect(Math.sqrt(error)).toBeLessThan(1.5e-6);
+    });
+  });
+
   it('give zeros and the bias for no images and no channels', () => {
     expect(m.conv2d(m.zeros([0, 3, 6, 7]), m.ones([4, 3, 3, 3])).shape).toEqual([0, 4, 4, 5]);
     const none = m.zeros([2, 0, 5, 5], { requiresGrad: true });
