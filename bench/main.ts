@@ -1,10 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { catalogue, find } from './catalogue.js';
 import { HELP, parseOptions, UsageError, type Options } from './options.js';
-import { lossesAgree } from './result.js';
+import type { MachineState } from './probe.js';
+import { lossesAgree, type Result } from './result.js';
 import { runSuite, type Report } from './runner.js';
-import { reportText } from './table.js';
+import { aligned, markdown, reportText } from './table.js';
 
 function say(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
@@ -27,14 +28,14 @@ async function main(): Promise<number> {
   }
   let report: Report;
   try {
-    report = await runSuite(options, say);
+    report = options.from.length > 0 ? await readReport(options.from) : await runSuite(options, say);
   } catch (error) {
     say('');
     process.stderr.write(`bench: ${(error as Error).message}\n`);
     return 1;
   }
   say('');
-  process.stdout.write(reportText(report.results, report.states));
+  process.stdout.write(reportText(report.results, report.states, options.markdown ? markdown : aligned));
   if (options.json !== undefined) await writeFile(options.json, jsonLines(report));
   if (options.chart !== undefined) {
     const { renderChart } = await import('./chart.js');
@@ -67,6 +68,21 @@ function jsonLines({ results, states }: Report): string {
       return `${JSON.stringify({ ...result, ...limits })}\n`;
     })
     .join('');
+}
+
+/** Runs that were written as JSON lines, as one; where they tell of the same thing the last counts. */
+async function readReport(files: readonly string[]): Promise<Report> {
+  const results = new Map<string, Result>();
+  const states = new Map<number, MachineState>();
+  for (const file of files) {
+    for (const line of (await readFile(file, 'utf8')).split('\n').filter(Boolean)) {
+      const result = JSON.parse(line) as Result & Record<'fma_peak_gflops' | 'cache_gbs' | 'memory_gbs', number>;
+      results.set(`${result.name} ${result.threads} ${result.lib}`, result);
+      const { threads, fma_peak_gflops: gflops, cache_gbs: cache, memory_gbs: memory } = result;
+      if (gflops !== undefined) states.set(threads, { gflops, gbs: { cache, memory }, cacheBytes: NaN });
+    }
+  }
+  return { results: [...results.values()], states, failures: [] };
 }
 
 process.exitCode = await main();

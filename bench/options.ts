@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { select, type Entry } from './catalogue.js';
@@ -14,6 +15,9 @@ export interface Options {
   readonly python: string;
   readonly json: string | undefined;
   readonly chart: string | undefined;
+  /** Files of earlier runs to show instead of running. */
+  readonly from: readonly string[];
+  readonly markdown: boolean;
   readonly list: boolean;
   readonly help: boolean;
 }
@@ -34,6 +38,8 @@ ${Object.entries(peers)
   --python PATH      the interpreter that has PyTorch (default: $MYELIN_BENCH_PYTHON or /usr/bin/python3)
   --json FILE        results as JSON lines
   --chart FILE       results as an SVG picture
+  --from a,b         show the JSON lines of earlier runs instead of running
+  --markdown         tables for a page of Markdown
   --list             names of everything
 `;
 
@@ -67,6 +73,8 @@ export function parseOptions(argv: readonly string[], cores = availableParalleli
         python: { type: 'string' },
         json: { type: 'string' },
         chart: { type: 'string' },
+        from: { type: 'string' },
+        markdown: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -79,6 +87,8 @@ export function parseOptions(argv: readonly string[], cores = availableParalleli
     if (peers[peer] === undefined)
       throw new UsageError(`--against: expected some of ${Object.keys(peers).join(', ')}, got ${peer || 'nothing'}`);
   }
+  const from = values.from === undefined ? [] : words(values.from);
+  for (const file of from) if (!existsSync(file)) throw new UsageError(`--from: there is no file ${file}`);
   const threads = words(values.threads ?? (against.length === 0 ? String(cores) : cores > 1 ? '1,2' : '1')).map(
     (text) => positive('threads', text),
   );
@@ -97,6 +107,8 @@ export function parseOptions(argv: readonly string[], cores = availableParalleli
     python: values.python ?? process.env['MYELIN_BENCH_PYTHON'] ?? '/usr/bin/python3',
     json: values.json,
     chart: values.chart,
+    from,
+    markdown: values.markdown,
     list: values.list,
     help: values.help,
   };

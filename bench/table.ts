@@ -14,6 +14,13 @@ export function aligned(rows: readonly Row[]): string {
   return lines.join('\n');
 }
 
+/** The same as a table of Markdown. */
+export function markdown(rows: readonly Row[]): string {
+  const line = (cells: Row): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const [header = [], ...rest] = rows;
+  return [line(header), line(header.map((_, column) => (column === 0 ? '---' : '---:'))), ...rest.map(line)].join('\n');
+}
+
 const NONE = '–';
 
 /** Milliseconds with three or four digits that say something. */
@@ -42,7 +49,7 @@ function rate(result: Result): string {
 const least = (result: Result): number => result.step_ms_min ?? result.ms_min ?? NaN;
 
 /** Our lines of one kind beside the limits and beside each peer. */
-function table(results: readonly Result[], kind: string): string | undefined {
+function table(results: readonly Result[], kind: string): Row[] | undefined {
   const ofKind = results.filter((result) => find(result.name)?.kind === kind);
   const ours = ofKind.filter((result) => result.lib === OURS);
   if (ours.length === 0) return undefined;
@@ -69,11 +76,15 @@ function table(results: readonly Result[], kind: string): string | undefined {
     }
     return row;
   });
-  return aligned([header, ...rows]);
+  return [header, ...rows];
 }
 
 /** The whole report as text. A ratio above 1 means that we are faster; an asterisk that the machine was never calm. */
-export function reportText(results: readonly Result[], states: ReadonlyMap<number, MachineState>): string {
+export function reportText(
+  results: readonly Result[],
+  states: ReadonlyMap<number, MachineState>,
+  layOut: (rows: readonly Row[]) => string,
+): string {
   const machine = [...states].map(([threads, { gflops, gbs }]): Row => [
     'limits',
     String(threads),
@@ -84,10 +95,13 @@ export function reportText(results: readonly Result[], states: ReadonlyMap<numbe
   const parts = [
     machine.length === 0
       ? 'Limits: not measured (no C++ compiler)'
-      : aligned([['measured', 'threads', 'multiply-add', 'last cache', 'memory'], ...machine]),
-    ...['kernel', 'training', 'inference'].map((kind) => table(results, kind)),
+      : layOut([['measured', 'threads', 'multiply-add', 'last cache', 'memory'], ...machine]),
+    ...['kernel', 'training', 'inference'].flatMap((kind) => {
+      const rows = table(results, kind);
+      return rows === undefined ? [] : [layOut(rows)];
+    }),
   ];
   const disturbed = results.some((result) => result.rounds !== undefined && result.disturbed === result.rounds);
   if (disturbed) parts.push('* the machine was slower than at its best around every round of this line');
-  return `${parts.filter((part) => part !== undefined).join('\n\n')}\n`;
+  return `${parts.join('\n\n')}\n`;
 }

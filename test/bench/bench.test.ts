@@ -6,7 +6,7 @@ import { parseOptions, UsageError } from '../../bench/options.js';
 import { calmState, isDisturbed, type MachineState } from '../../bench/probe.js';
 import { limitMs, lossesAgree, summarize, type Result, type Round } from '../../bench/result.js';
 import { median, quantile, timed } from '../../bench/statistics.js';
-import { aligned, ms, ratio, reportText } from '../../bench/table.js';
+import { aligned, markdown, ms, ratio, reportText } from '../../bench/table.js';
 import { fnv, u } from '../../bench/values.js';
 
 const state: MachineState = { gflops: 100, gbs: { cache: 80, memory: 40 }, cacheBytes: 32 << 20 };
@@ -55,8 +55,9 @@ describe('bench catalogue', () => {
   );
   it.each(small)(
     '%s computes what every correct implementation does',
-    async (name, { make, kind, flops, check }) => {
-      const job = await make();
+    async (name, workload) => {
+      const { kind, flops, check } = workload;
+      const job = await workload.make();
       const values: number[] = [];
       const steps = flops > 1e10 ? 1 : kind === 'training' ? 10 : 3;
       for (let i = 0; i < steps; i++) values.push(await job.step());
@@ -99,6 +100,7 @@ describe('bench options', () => {
     [['--against', '']],
     [['--only', 'no-such']],
     [['--what']],
+    [['--from', '/no/such/file']],
     [['mlp-mnist']],
   ])('refuses %s', (argv) => {
     expect(() => parseOptions(argv)).toThrow(UsageError);
@@ -177,6 +179,12 @@ describe('bench results', () => {
         ['x', '22'],
       ]),
     ).toBe('a      b\n────────\nlong   1\nx     22');
+    expect(
+      markdown([
+        ['a', 'b'],
+        ['x|y', '1'],
+      ]),
+    ).toBe('| a | b |\n| --- | ---: |\n| x\\|y | 1 |');
     expect([ms(undefined), ms(NaN), ms(0.01234), ms(12.345), ms(1234.5)]).toEqual([
       '–',
       '–',
@@ -191,7 +199,7 @@ describe('bench results', () => {
       { ...peer, ratio_low: 1, ratio_high: 1.2, rounds: 3, disturbed: 0 },
     ];
     expect(ratio(peer)).toContain('1.10 (');
-    const text = reportText(lines, new Map([[1, state]]));
+    const text = reportText(lines, new Map([[1, state]]), aligned);
     expect(text).toContain('100.0 GFLOP/s');
     expect(text).toMatch(
       /^gemm-nn-512 +1 +3\.10 \* +3\.00 +90\.0 GFLOP\/s +2\.70 +90 % +3\.41 +1\.10 \(1\.00–1\.20\)$/m,
