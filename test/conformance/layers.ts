@@ -137,17 +137,16 @@ const kept =
  */
 function attention(a: Arguments): Tensor[] {
   const [q, k, v] = [a.tensor('query'), a.tensor('key'), a.tensor('value')];
-  const kinds = { attn_mask: 'tensor', is_causal: 'boolean' } as const;
-  const settings = options(a, kinds) ?? {};
+  const causal = a.boolean('is_causal') ?? false;
+  const mask = a.optionalTensor('attn_mask') ?? null;
   const rate = a.number('dropout_p') ?? 0;
   // PyTorch 1.13 returns the weights either way.
   a.boolean('need_attn_weights');
-  const [plain, weights] = many('scaledDotProductAttention', q, k, v, { ...settings, needWeights: true });
-  if (plain === undefined || weights === undefined) throw new Unsupported('attention without weights');
-  if (rate === 0) return [plain, weights];
+  const weights = one('attentionWeights', q, k, { mask, causal });
+  if (rate === 0) return [one('scaledDotProductAttention', q, k, v, { mask, causal }), weights];
   if (rate !== 0.5 || weights.numel > kept.length) throw new Unsupported('random dropout');
-  const mask = Float64Array.from({ length: weights.numel }, (_, i) => 2 * Number(kept[i]));
-  const dropped = weights.mul(fromTypedArray(mask, weights.shape).to(weights.dtype));
+  const scales = Float64Array.from({ length: weights.numel }, (_, i) => 2 * Number(kept[i]));
+  const dropped = weights.mul(fromTypedArray(scales, weights.shape).to(weights.dtype));
   return [dropped.matmul(v), dropped];
 }
 
@@ -157,7 +156,7 @@ const functional: Readonly<Record<string, Operation>> = {
   relu6: activation('relu6', exact),
   hardswish: activation('hardswish'),
   hardsigmoid: activation('hardsigmoid'),
-  logsigmoid: activation('logsigmoid', transcendental),
+  logsigmoid: activation('logSigmoid', transcendental),
   mish: activation('mish'),
   silu: activation('silu'),
   selu: activation('selu'),

@@ -2,8 +2,11 @@ import * as m from '../../lib/index.js';
 import type { Tensor } from '../../lib/index.js';
 import { positive, spread, type Case } from './case.js';
 import { convCases } from './conv_cases.js';
+import { elementwiseCases } from './elementwise_cases.js';
 import { layerCases } from './layer_cases.js';
 import { lossCases } from './loss_cases.js';
+import { sequenceCases } from './sequence_cases.js';
+import { structureCases } from './structure_cases.js';
 
 const unary = (name: string, fn: (x: Tensor) => Tensor, make = spread): Case[] => [
   { name, inputs: () => [make([2, 5])], fn },
@@ -177,4 +180,7 @@ export const cases: Case[] = [
   ...layerCases,
   ...convCases,
   ...lossCases,
+  ...elementwiseCases,
+  ...structureCases,
+  ...sequenceCases,
 ];
