@@ -7,6 +7,14 @@ export {
   InstanceNorm2d,
   type BatchNormLayerOptions,
 } from './batch_norm.js';
+  additiveAttention,
+  AdditiveAttention,
+  DotProductAttention,
+  MultiheadAttention,
+  type AdditiveAttentionOptions,
+  type MultiheadAttentionOptions,
+  type MultiheadCallOptions,
+} from './attention.js';
 export { clipGradNorm, clipGradValue } from './clip.js';
 export { ModuleDict, ModuleList, ParameterList, Sequential } from './container.js';
 export {
@@ -18,6 +26,7 @@ export {
   type ConvTransposeModuleOptions,
 } from './conv.js';
 export { Dropout } from './dropout.js';
+export { Embedding, type EmbeddingOptions } from './embedding.js';
 export { GatedLinear, Highway, Residual } from './gating.js';
 export { Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample, type UpsampleOptions } from './image.js';
 export * as init from './init.js';
@@ -71,6 +80,7 @@ export {
   ReplicationPad3d,
   ZeroPad2d,
 } from './padding.js';
+export { packPaddedSequence, packSequence, padPackedSequence, padSequence, type PackedSequence } from './packed.js';
 export { Parameter } from './parameter.js';
 export {
   AdaptiveAvgPool1d,
@@ -84,3 +94,29 @@ export {
   MaxPool2d,
 } from './pool.js';
 export { summary, type LayerSummary, type Summary, type SummaryOptions } from './summary.js';
+export { LearnedPositions, RotaryPositions, SinusoidalPositions, sinusoids } from './positions.js';
+export {
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  RNN,
+  RNNCell,
+  type CellOptions,
+  type LSTMState,
+  type RecurrentCallOptions,
+  type RecurrentOptions,
+  type RNNOptions,
+} from './rnn.js';
+export {
+  LiteralTransformerBlock,
+  Transformer,
+  TransformerDecoder,
+  TransformerDecoderLayer,
+  TransformerEncoder,
+  TransformerEncoderLayer,
+  type DecoderMasks,
+  type EncoderMasks,
+  type TransformerLayerOptions,
+  type TransformerOptions,
+} from './transformer.js';

@@ -2,12 +2,14 @@ import { INT32 } from '../dtype.js';
 import { ShapeError } from '../errors.js';
 import { checkInteger } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
-import type { Rule } from '../autograd/graph.js';
+import { isGradEnabled, type Rule } from '../autograd/graph.js';
 import { formatShape, normalizeDim, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, checkTensor, passNs, record, result } from './apply.js';
+import { mul, ne } from './binary.js';
+import { castCode } from './cast.js';
 import { checkIndex } from './gather.js';
-import { transpose, viewAs } from './views.js';
+import { narrow, transpose, viewAs } from './views.js';
 
 const INDEX_SELECT = opcodeOf('index_select');
 const INDEX_ADD = opcodeOf('index_add');
@@ -21,9 +23,15 @@ const selectRule: Rule = {
 
 const scatterRule: Rule = { name: 'indexSelect backward', backward: (g, node) => [rows(g, node.saved(0))] };
 
-function rows(x: Tensor, index: Tensor): Tensor {
+/** Rows of x at `index`, not recorded. */
+function gathered(x: Tensor, index: Tensor): Tensor {
   const out = result([index.numel, ...x.shape.slice(1)], x.code);
   emit(INDEX_SELECT, [x, index], [out], [], passNs(out.numel));
+  return out;
+}
+
+function rows(x: Tensor, index: Tensor): Tensor {
+  const out = gathered(x, index);
   return record(selectRule, out, [x], [index], x.shape);
 }
 
@@ -51,14 +59,44 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   return transpose(rows(transpose(x, 0, d), at), 0, d);
 }
 
-/** Rows of weight (V, D) at `index` (any shape, int32): gives (…index, D). */
-export function embedding(index: Tensor, weight: Tensor): Tensor {
+/** Rows without a gradient for the padding row. */
+const embeddingRule: Rule = {
+  name: 'embedding',
+  backward: (dy, node) => {
+    const index = node.saved(0);
+    const { shape, padding } = node.extra as { shape: Shape; padding: number };
+    if (isGradEnabled()) {
+      const counts = castCode(ne(index, padding), dy.code);
+      return [scatterRows(mul(dy, viewAs(counts, [index.numel, 1])), index, shape)];
+    }
+    const out = scatterRows(dy, index, shape);
+    emit(FILL, [], [narrow(out, 0, padding, 1)], [0], passNs(shape[1]!));
+    return [out];
+  },
+};
+
+/**
+ * Rows of weight (V, D) at `index` (any shape, int32): gives (…index, D). The row `paddingIdx` gets no gradient.
+ * @throws IndexOutOfRangeError from the read of the result when an index is outside [0, V)
+ */
+export function embedding(
+  index: Tensor,
+  weight: Tensor,
+  { paddingIdx = null }: { paddingIdx?: number | null } = {},
+): Tensor {
   const fn = 'embedding';
   checkFloat(fn, 'weight', weight);
   if (weight.ndim !== 2)
     throw new ShapeError(`${fn}: expected weight of shape [V, D], got ${formatShape(weight.shape)}`);
   const at = checkIndex(fn, index);
-  return viewAs(rows(weight, viewAs(at, [at.numel])), [...at.shape, weight.shape[1]!]);
+  const flat = viewAs(at, [at.numel]);
+  const shape = [...at.shape, weight.shape[1]!];
+  if (paddingIdx === null) return viewAs(rows(weight, flat), shape);
+  const size = weight.shape[0]!;
+  const given = checkInteger(fn, 'paddingIdx', paddingIdx, { min: -size, max: size - 1 });
+  const padding = given < 0 ? given + size : given;
+  const out = gathered(weight, flat);
+  return viewAs(record(embeddingRule, out, [weight], [flat], { shape: weight.shape, padding }), shape);
 }
 
 /** 1 at the class of each index, else 0: index (…) of int32 gives (…, classes) of int32. */

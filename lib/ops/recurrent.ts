@@ -58,13 +58,14 @@ type List = readonly [
 interface Spec {
   cell: Cell;
   reverse: boolean;
-  lengths: Tensor | null;
+  /** Whether there are lengths; they are saved last. */
+  ragged: boolean;
   steps: number;
   batch: number;
   hidden: number;
   /** Where each input lies among the saved tensors; -1 when it was left out. */
   places: readonly number[];
-  /** The tensor of states, not its view; saved after the inputs, with gates and extra. */
+  /** The tensor of states, not its view; saved after the inputs, with extra and gates. */
   first: number;
   /** Gradients of hn and cn that wait for the node's turn. */
   side: [Tensor | null, Tensor | null];
@@ -102,7 +103,10 @@ const recurrentRule: Rule = {
     for (const d of [dhn, dcn]) if (d !== null) d.storage.flowing--;
     if (isGradEnabled()) {
       const compose = (list: List): Tensor[] => {
-        const { y, hn, cn } = composedRecurrent(asInputs(list), spec.cell, spec);
+        const { y, hn, cn } = composedRecurrent(asInputs(list), spec.cell, {
+          reverse: spec.reverse,
+          lengths: lengthsOf(node),
+        });
         return cn === null ? [y, hn] : [y, hn, cn];
       };
       return composedGradients(node, inputs, compose, [dyn, dhn, dcn]);
@@ -120,6 +124,11 @@ const asInputs = ([x, h0, c0, weightIh, weightHh, biasIh, biasHh]: List): Recurr
   biasIh,
   biasHh,
 });
+
+function lengthsOf(node: Node): Tensor | null {
+  const { ragged, first, cell } = node.extra as Spec;
+  return ragged ? node.saved(first + (isGated(cell) ? 3 : 2)) : null;
+}
 
 const dense = (x: Tensor | null): Tensor | null => (x === null ? null : contiguous(x));
 
@@ -145,7 +154,7 @@ function gradients(
   const weight = steps === 1 ? null : weightHh;
   emit(
     RECURRENT_BACKWARD,
-    [weight, gates, states, extra, dense(dy), dense(dhn), dense(dcn), spec.lengths],
+    [weight, gates, states, extra, dense(dy), dense(dhn), dense(dcn), lengthsOf(node)],
     [dgates, dh0, dc0],
     [CELLS.indexOf(cell), spec.reverse ? 1 : 0],
     gemmNs(rows * g * hidden * hidden),
@@ -281,7 +290,7 @@ export function recurrent(
   const spec: Spec = {
     cell,
     reverse,
-    lengths,
+    ragged: lengths !== null,
     steps,
     batch,
     hidden,
@@ -290,7 +299,10 @@ export function recurrent(
     side: [null, null],
     nothing: null,
   };
-  record(recurrentRule, y, list, [...present, states, extra, ...(isGated(cell) ? [gates] : [])], spec);
+  const saved = [...present, states, extra];
+  if (isGated(cell)) saved.push(gates);
+  if (lengths !== null) saved.push(lengths);
+  record(recurrentRule, y, list, saved, spec);
   if (!isGated(cell)) free(gates.storage);
   hn.gradFn = new Node(sideRules[0], [y.gradFn], null, undefined);
   if (cn !== null) cn.gradFn = new Node(sideRules[1], [y.gradFn], null, undefined);
