@@ -7,6 +7,7 @@ export {
   InstanceNorm2d,
   type BatchNormLayerOptions,
 } from './batch_norm.js';
+export {
   additiveAttention,
   AdditiveAttention,
   DotProductAttention,
