@@ -2,7 +2,7 @@ import { checkBoolean, checkInteger, checkNumber, checkOneOf } from '../check.js
 import type { DType } from '../dtype.js';
 import { ShapeError } from '../errors.js';
 import { add } from '../ops/binary.js';
-import { gelu, relu } from '../ops/unary.js';
+import { gelu, relu } from '../ops/activation.js';
 import type { Generator } from '../random.js';
 import type { Tensor } from '../tensor.js';
 import { MultiheadAttention } from './attention.js';
