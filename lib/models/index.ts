@@ -16,3 +16,15 @@ export {
 } from './autoencoder.js';
 export { RBM, type GibbsOptions } from './rbm.js';
 export { createModel, modelEntry, modelNames, type ModelEntry, type ModelName } from './registry.js';
+export { CharRNN, type CharState } from './char_rnn.js';
+export {
+  drawToken,
+  GPT,
+  gpt,
+  gptConfigs,
+  type GenerateOptions,
+  type GPTCallOptions,
+  type GPTConfig,
+  type KVCache,
+} from './gpt.js';
+export { AttentionSeq2Seq, Seq2Seq, type Seq2SeqOptions } from './seq2seq.js';

@@ -1,0 +1,40 @@
+import { Embedding } from '../nn/embedding.js';
+import { Linear } from '../nn/linear.js';
+import { Module } from '../nn/module.js';
+import { GRU, LSTM, RNN, type RecurrentOptions } from '../nn/rnn.js';
+import type { Tensor } from '../tensor.js';
+
+const layers = { rnn: RNN, lstm: LSTM, gru: GRU } as const;
+
+/** States of a {@link CharRNN} between calls. */
+export type CharState = Tensor | readonly [Tensor, Tensor];
+
+/** A character language model: embedding, recurrent layers, a linear head at every step (Karpathy, 2015). */
+export class CharRNN extends Module {
+  readonly emb: Embedding;
+  readonly rnn: RNN | LSTM | GRU;
+  readonly out: Linear;
+
+  constructor(
+    kind: keyof typeof layers,
+    vocabulary: number,
+    embeddingDim: number,
+    hiddenSize: number,
+    options: Omit<RecurrentOptions, 'batchFirst' | 'bidirectional'> = {},
+  ) {
+    super();
+    this.emb = new Embedding(vocabulary, embeddingDim, { generator: options.generator });
+    this.rnn = new layers[kind](embeddingDim, hiddenSize, options);
+    this.out = new Linear(hiddenSize, vocabulary, { generator: options.generator });
+  }
+
+  /** tokens (T, B) of int32, states of the call before or zeros: logits (T, B, vocabulary) and the states. */
+  forward(tokens: Tensor, state: CharState | null = null): [logits: Tensor, state: CharState] {
+    const x = this.emb.forward(tokens);
+    const [y, last] =
+      this.rnn instanceof LSTM
+        ? this.rnn.forward(x, state as readonly [Tensor, Tensor] | null)
+        : this.rnn.forward(x, state as Tensor | null);
+    return [this.out.forward(y), last];
+  }
+}

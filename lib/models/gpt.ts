@@ -1,0 +1,289 @@
+import { noGrad } from '../autograd/graph.js';
+import { keep, scope } from '../autograd/scope.js';
+import { checkInteger, checkNumber } from '../check.js';
+import { ShapeError, ValueError } from '../errors.js';
+import { Embedding } from '../nn/embedding.js';
+import { normal_, zeros_ } from '../nn/init.js';
+import { Linear } from '../nn/linear.js';
+import { Module } from '../nn/module.js';
+import { ModuleList } from '../nn/container.js';
+import { LayerNorm } from '../nn/norm.js';
+import { gelu } from '../ops/activation.js';
+import { packedAttention, scaledDotProductAttention } from '../ops/attention.js';
+import { add } from '../ops/binary.js';
+import { tensor, zeros } from '../ops/create.js';
+import { linear } from '../ops/matmul.js';
+import { rand } from '../ops/random.js';
+import { narrow, permute, reshape, transpose } from '../ops/views.js';
+import { defaultGenerator, type Generator } from '../random.js';
+import { formatShape } from '../shape.js';
+import type { Tensor } from '../tensor.js';
+
+/** Sizes of a {@link GPT}. */
+export interface GPTConfig {
+  readonly vocabulary: number;
+  readonly context: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly width: number;
+}
+
+const family = (layers: number, heads: number, width: number): GPTConfig => ({
+  vocabulary: 50257,
+  context: 1024,
+  layers,
+  heads,
+  width,
+});
+
+/** The GPT-2 family (Radford et al., 2019), and GPT-3 (Brown et al., 2020) to be counted inside `meta`. */
+export const gptConfigs = {
+  gpt2: family(12, 12, 768),
+  'gpt2-medium': family(24, 16, 1024),
+  'gpt2-large': family(36, 20, 1280),
+  'gpt2-xl': family(48, 25, 1600),
+  gpt3: { ...family(96, 96, 12288), context: 2048 },
+} as const satisfies Record<string, GPTConfig>;
+
+/** Keys and values of the tokens seen so far, one pair a layer, (B, heads, capacity, width / heads). */
+export interface KVCache {
+  readonly layers: readonly { readonly k: Tensor; readonly v: Tensor }[];
+  readonly capacity: number;
+  /** Tokens in it. */
+  length: number;
+}
+
+/** Attention of every token to itself and those before it. */
+class Attention extends Module {
+  readonly c_attn: Linear;
+  readonly c_proj: Linear;
+
+  constructor(
+    width: number,
+    readonly heads: number,
+  ) {
+    super();
+    this.c_attn = new Linear(width, 3 * width);
+    this.c_proj = new Linear(width, width);
+  }
+
+  /** x (B, T, width); with a cache, x are the tokens from `start` on. */
+  forward(x: Tensor, cache: KVCache['layers'][number] | null, start: number): Tensor {
+    const qkv = this.c_attn.forward(x);
+    if (cache === null) return this.c_proj.forward(packedAttention([qkv], this.heads, { causal: true }));
+    const [batch, steps, width] = x.shape as [number, number, number];
+    const parts = reshape(qkv, [batch, steps, 3, this.heads, width / this.heads]);
+    const [q, k, v] = [0, 1, 2].map((i) => transpose(parts.select(2, i), 1, 2)) as [Tensor, Tensor, Tensor];
+    narrow(cache.k, 2, start, steps).copy_(k);
+    narrow(cache.v, 2, start, steps).copy_(v);
+    const [keys, values] = [cache.k, cache.v].map((stored) => narrow(stored, 2, 0, start + steps)) as [Tensor, Tensor];
+    const y = scaledDotProductAttention(q, keys, values, { mask: causalMask(start, steps) });
+    return this.c_proj.forward(reshape(permute(y, [0, 2, 1, 3]), [batch, steps, width]));
+  }
+}
+
+/** For `steps` tokens after `start` others: token i sees those before and itself. null when there is nothing to hide. */
+function causalMask(start: number, steps: number): Tensor | null {
+  if (steps === 1) return null;
+  return tensor(
+    Array.from({ length: steps }, (_, i) => Array.from({ length: start + steps }, (__, j) => j <= start + i)),
+  );
+}
+
+class FeedForward extends Module {
+  readonly c_fc: Linear;
+  readonly c_proj: Linear;
+
+  constructor(width: number) {
+    super();
+    this.c_fc = new Linear(width, 4 * width);
+    this.c_proj = new Linear(4 * width, width);
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.c_proj.forward(gelu(this.c_fc.forward(x), { approximate: 'tanh' }));
+  }
+}
+
+/** A pre-norm block: x + attention(norm(x)), then x + mlp(norm(x)). */
+class Block extends Module {
+  readonly ln_1: LayerNorm;
+  readonly attn: Attention;
+  readonly ln_2: LayerNorm;
+  readonly mlp: FeedForward;
+
+  constructor({ width, heads }: GPTConfig) {
+    super();
+    this.ln_1 = new LayerNorm(width);
+    this.attn = new Attention(width, heads);
+    this.ln_2 = new LayerNorm(width);
+    this.mlp = new FeedForward(width);
+  }
+
+  forward(x: Tensor, cache: KVCache['layers'][number] | null, start: number): Tensor {
+    const y = add(x, this.attn.forward(this.ln_1.forward(x), cache, start));
+    return add(y, this.mlp.forward(this.ln_2.forward(y)));
+  }
+}
+
+/** Options of {@link GPT.generate}. */
+export interface GenerateOptions {
+  /** How many tokens to add; to the end of the context when left out. */
+  readonly maxTokens?: number;
+  /** 0, the default, takes the likeliest token; above 0 the logits are divided by it and a token is drawn. */
+  readonly temperature?: number;
+  /** Draw among the k likeliest only. */
+  readonly topK?: number;
+  /** Draw among the likeliest that together reach probability p only (Holtzman et al., 2020). */
+  readonly topP?: number;
+  /** Tokens that end the text; they are not returned. */
+  readonly stop?: readonly number[];
+  readonly generator?: Generator;
+}
+
+/** Options of {@link GPT.forward}. */
+export interface GPTCallOptions {
+  /** Keys and values of earlier tokens, made by {@link GPT.newCache}; those of these tokens are added. Without gradients only. */
+  readonly cache?: KVCache | null;
+  /** Logits of the last token only. */
+  readonly last?: boolean;
+}
+
+/**
+ * A decoder-only Transformer as GPT-2 (Radford et al., "Language models are unsupervised multitask learners", 2019): pre-norm blocks, tanh
+ * GELU, trained positions, the head tied to the embedding. Members are named as Hugging Face's (`h.0.attn.c_attn`, …); weights are stored
+ * (out, in).
+ */
+export class GPT extends Module {
+  readonly config: GPTConfig;
+  readonly wte: Embedding;
+  readonly wpe: Embedding;
+  readonly h: ModuleList<Block>;
+  readonly ln_f: LayerNorm;
+
+  constructor(config: GPTConfig, { generator }: { readonly generator?: Generator } = {}) {
+    super();
+    for (const [name, value] of Object.entries(config)) checkInteger('GPT', name, value, { min: 1 });
+    const { vocabulary, context, layers, heads, width } = config;
+    if (width % heads !== 0)
+      throw new ValueError(`GPT: expected width to be a multiple of heads, got ${width} and ${heads}`);
+    this.config = { vocabulary, context, layers, heads, width };
+    this.wte = new Embedding(vocabulary, width);
+    this.wpe = new Embedding(context, width);
+    this.h = new ModuleList(Array.from({ length: layers }, () => new Block(config)));
+    this.ln_f = new LayerNorm(width);
+    this.resetParameters(generator);
+  }
+
+  /** Draws new initial values: N(0, 0.02²), the projections that end a block's branches by 1/√(2·layers) of it; biases 0. */
+  resetParameters(generator?: Generator): void {
+    for (const [name, p] of this.namedParameters()) {
+      if (p.ndim > 1)
+        normal_(p, 0, name.endsWith('c_proj.weight') ? 0.02 / Math.sqrt(2 * this.config.layers) : 0.02, generator);
+      else if (name.endsWith('bias')) zeros_(p);
+    }
+  }
+
+  /** tokens (B, T) of int32 to logits (B, T, vocabulary), or (B, 1, vocabulary) of the last token. */
+  forward(tokens: Tensor, { cache = null, last = false }: GPTCallOptions = {}): Tensor {
+    if (tokens.ndim !== 2)
+      throw new ShapeError(`GPT: expected tokens of shape [B, T], got ${formatShape(tokens.shape)}`);
+    const start = cache?.length ?? 0;
+    const steps = tokens.shape[1]!;
+    const room = cache === null ? this.config.context : Math.min(cache.capacity, this.config.context);
+    if (start + steps > room) throw new ShapeError(`GPT: expected at most ${room} tokens, got ${start + steps}`);
+    let x = add(this.wte.forward(tokens), narrow(this.wpe.weight, 0, start, steps));
+    let i = 0;
+    for (const block of this.h) x = block.forward(x, cache?.layers[i++] ?? null, start);
+    if (cache !== null) cache.length += steps;
+    if (last) x = narrow(x, 1, steps - 1, 1);
+    return linear(this.ln_f.forward(x), this.wte.weight);
+  }
+
+  /** An empty cache for up to `capacity` tokens of `batch` texts. */
+  newCache(capacity: number = this.config.context, batch = 1): KVCache {
+    checkInteger('newCache', 'capacity', capacity, { min: 1, max: this.config.context });
+    const { heads, width, layers } = this.config;
+    const make = (): Tensor => keep(zeros([batch, heads, capacity, width / heads], { dtype: this.wte.weight.dtype }));
+    return { layers: Array.from({ length: layers }, () => ({ k: make(), v: make() })), capacity, length: 0 };
+  }
+
+  /**
+   * Continues `prompt` token by token; the event loop is free in between. Drawing is reproducible by the generator.
+   * @example for await (const token of model.generate([1, 2, 3], { temperature: 0.8, topK: 50 })) show(token);
+   */
+  async *generate(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, void, undefined> {
+    const fn = 'generate';
+    const { vocabulary, context } = this.config;
+    const { temperature = 0, topK = vocabulary, topP = 1, stop = [], generator = defaultGenerator } = options;
+    if (!Array.isArray(prompt) || prompt.length === 0)
+      throw new ValueError(`${fn}: expected at least one token to start with`);
+    prompt.forEach((token, i) => checkInteger(fn, `prompt[${i}]`, token, { min: 0, max: vocabulary - 1 }));
+    if (prompt.length > context)
+      throw new ValueError(`${fn}: expected at most ${context} tokens, got ${prompt.length}`);
+    checkNumber(fn, 'temperature', temperature, { min: 0 });
+    checkInteger(fn, 'topK', topK, { min: 1 });
+    checkNumber(fn, 'topP', topP, { min: 0, max: 1 });
+    const room = context - prompt.length;
+    const count = Math.min(checkInteger(fn, 'maxTokens', options.maxTokens ?? room, { min: 0 }), room);
+    const cache = this.newCache(prompt.length + count);
+    try {
+      let next: readonly number[] = prompt;
+      for (let made = 0; made < count; made++) {
+        const token = await this.#next(next, cache, { temperature, topK, topP, generator });
+        if (stop.includes(token)) return;
+        yield token;
+        next = [token];
+      }
+    } finally {
+      for (const { k, v } of cache.layers) for (const stored of [k, v]) stored.dispose();
+    }
+  }
+
+  async #next(
+    tokens: readonly number[],
+    cache: KVCache,
+    {
+      temperature,
+      topK,
+      topP,
+      generator,
+    }: Required<Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'generator'>>,
+  ): Promise<number> {
+    const input = tensor([[...tokens]], { dtype: 'int32' });
+    if (temperature === 0) {
+      const best = scope(() => noGrad(() => this.forward(input, { cache, last: true }).argmax()));
+      return await best.item();
+    }
+    const logits = await scope(() => noGrad(() => this.forward(input, { cache, last: true }))).data();
+    return drawToken(logits as Float32Array, { temperature, topK, topP, u: await rand([], { generator }).item() });
+  }
+}
+
+/** A token drawn from logits by the number u in [0, 1): among the `topK` likeliest, and of these the fewest that reach `topP`. */
+export function drawToken(
+  logits: ArrayLike<number>,
+  { temperature = 1, topK = Infinity, topP = 1, u }: { temperature?: number; topK?: number; topP?: number; u: number },
+): number {
+  const order = Array.from(logits, (_, i) => i).sort((a, b) => logits[b]! - logits[a]! || a - b);
+  const most = logits[order[0]!]!;
+  const weights = order.slice(0, topK).map((i) => Math.exp((logits[i]! - most) / temperature));
+  const all = weights.reduce((a, b) => a + b, 0);
+  let kept = 0;
+  let mass = 0;
+  while (kept < weights.length && (kept === 0 || mass < topP * all)) mass += weights[kept++]!;
+  let left = u * mass;
+  for (let i = 0; i < kept; i++) {
+    left -= weights[i]!;
+    if (left < 0) return order[i]!;
+  }
+  return order[kept - 1]!;
+}
+
+/** A {@link GPT} of the GPT-2 family by its name, with fresh weights. */
+export function gpt(name: keyof typeof gptConfigs, options: { readonly generator?: Generator } = {}): GPT {
+  if (!Object.hasOwn(gptConfigs, name)) {
+    throw new ValueError(`gpt: expected one of ${Object.keys(gptConfigs).join(', ')}, got ${String(name)}`);
+  }
+  return new GPT(gptConfigs[name], options);
+}
