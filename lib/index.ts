@@ -150,7 +150,35 @@ export {
   type RReluOptions,
 } from './ops/activation.js';
 export { clone, contiguous, isfinite, logicalNot, to } from './ops/cast.js';
-export { all, amax, amin, any, argmax, argmin, countNonzero, mean, prod, sum, type Dims } from './ops/reduce.js';
+export {
+  all,
+  amax,
+  amin,
+  any,
+  argmax,
+  argmin,
+  countNonzero,
+  max,
+  mean,
+  min,
+  prod,
+  sum,
+  type Dims,
+  type ReduceDType,
+} from './ops/reduce.js';
+export {
+  logsumexp,
+  nanmean,
+  nansum,
+  norm,
+  std,
+  stdMean,
+  variance as var,
+  varMean,
+  vectorNorm,
+  type VarianceOptions,
+} from './ops/statistics.js';
+export { det, eigh, eigvalsh, inverse, solve, svd, svdvals, trace, type Eigh, type Svd } from './ops/linalg.js';
 export {
   atleast1d,
   atleast2d,
@@ -221,7 +249,6 @@ export {
   bucketize,
   kthvalue,
   median,
-  medianAlong,
   searchsorted,
   sort,
   topk,
@@ -290,7 +317,6 @@ export {
   type NormalizeOptions,
   type PairwiseDistanceOptions,
 } from './ops/distance.js';
-export { vectorNorm } from './ops/vector_norm.js';
 export { crossEntropy, nllLoss, type CrossEntropyOptions, type NllLossOptions } from './ops/loss.js';
 export type { LossOptions, Reduction } from './ops/loss_common.js';
 export {

@@ -1,8 +1,12 @@
 import type { DType } from '../dtype.js';
 import * as cast from '../ops/cast.js';
 import { addmm, baddbmm, bmm, dot, matmul, mm, mv, outer, type AddmmOptions } from '../ops/matmul.js';
+import * as linalg from '../ops/linalg.js';
 import * as reduce from '../ops/reduce.js';
+import type { ValuesAndIndices } from '../ops/scan.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
+import { median } from '../ops/sort.js';
+import * as statistics from '../ops/statistics.js';
 import type { Tensor } from '../tensor.js';
 import { IndexingMethods } from './indexing.js';
 
@@ -11,14 +15,14 @@ import { IndexingMethods } from './indexing.js';
  * argument.
  */
 export abstract class StructureMethods extends IndexingMethods {
-  sum(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.sum(this, dim, keepdim);
+  sum(this: Tensor, dim?: reduce.Dims, keepdim?: boolean, options?: reduce.ReduceDType): Tensor {
+    return reduce.sum(this, dim, keepdim, options);
   }
-  mean(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.mean(this, dim, keepdim);
+  mean(this: Tensor, dim?: reduce.Dims, keepdim?: boolean, options?: reduce.ReduceDType): Tensor {
+    return reduce.mean(this, dim, keepdim, options);
   }
-  prod(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
-    return reduce.prod(this, dim, keepdim);
+  prod(this: Tensor, dim?: reduce.Dims, keepdim?: boolean, options?: reduce.ReduceDType): Tensor {
+    return reduce.prod(this, dim, keepdim, options);
   }
   amax(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
     return reduce.amax(this, dim, keepdim);
@@ -26,13 +30,51 @@ export abstract class StructureMethods extends IndexingMethods {
   amin(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
     return reduce.amin(this, dim, keepdim);
   }
-  /** The largest of all elements. */
-  max(this: Tensor): Tensor {
-    return reduce.amax(this);
+  max(this: Tensor, other?: Tensor): Tensor;
+  max(this: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
+  max(this: Tensor, dim?: number | Tensor, keepdim?: boolean): Tensor | ValuesAndIndices {
+    return reduce.max(this, dim as number, keepdim);
   }
-  /** The smallest of all elements. */
-  min(this: Tensor): Tensor {
-    return reduce.amin(this);
+  min(this: Tensor, other?: Tensor): Tensor;
+  min(this: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
+  min(this: Tensor, dim?: number | Tensor, keepdim?: boolean): Tensor | ValuesAndIndices {
+    return reduce.min(this, dim as number, keepdim);
+  }
+  /** The middle of all elements; with a dimension, the middle along it and where it stands. */
+  median(this: Tensor): Tensor;
+  median(this: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
+  median(this: Tensor, dim?: number, keepdim?: boolean): Tensor | ValuesAndIndices {
+    return dim === undefined ? median(this) : median(this, dim, keepdim);
+  }
+  var(this: Tensor, dim?: reduce.Dims | null, options?: statistics.VarianceOptions): Tensor {
+    return statistics.variance(this, dim, options);
+  }
+  std(this: Tensor, dim?: reduce.Dims | null, options?: statistics.VarianceOptions): Tensor {
+    return statistics.std(this, dim, options);
+  }
+  logsumexp(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return statistics.logsumexp(this, dim, keepdim);
+  }
+  norm(this: Tensor, p?: number | 'fro' | 'nuc', dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return statistics.norm(this, p, dim, keepdim);
+  }
+  nansum(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return statistics.nansum(this, dim, keepdim);
+  }
+  nanmean(this: Tensor, dim?: reduce.Dims, keepdim?: boolean): Tensor {
+    return statistics.nanmean(this, dim, keepdim);
+  }
+  svd(this: Tensor): linalg.Svd {
+    return linalg.svd(this);
+  }
+  inverse(this: Tensor): Tensor {
+    return linalg.inverse(this);
+  }
+  det(this: Tensor): Tensor {
+    return linalg.det(this);
+  }
+  trace(this: Tensor): Tensor {
+    return linalg.trace(this);
   }
   argmax(this: Tensor, dim?: number, keepdim?: boolean): Tensor {
     return reduce.argmax(this, dim, keepdim);

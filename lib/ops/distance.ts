@@ -7,7 +7,7 @@ import { add, div, mul, sub } from './binary.js';
 import { atLeastStraight } from './loss_common.js';
 import { sum } from './reduce.js';
 import { clamp } from './clamp.js';
-import { vectorNorm } from './vector_norm.js';
+import { vectorNorm } from './statistics.js';
 import { expand } from './views.js';
 
 function checkVectors(fn: string, x1: Tensor, x2: Tensor): void {

@@ -99,10 +99,14 @@ export function kthvalue(x: Tensor, k: number, dim = -1, keepdim = false): Value
   return pick(x, k - 1, d, keepdim);
 }
 
-/** The middle element along `dim`, the lower of two, and where it stood; NaN where there is one. */
-export function medianAlong(x: Tensor, dim: number, keepdim = false): ValuesAndIndices {
+/** The middle of all elements, the lower of two; with a dimension, the middle along it and where it stood. NaN if there is one. */
+export function median(x: Tensor): Tensor;
+export function median(x: Tensor, dim: number, keepdim?: boolean): ValuesAndIndices;
+export function median(x: Tensor, dim?: number, keepdim = false): Tensor | ValuesAndIndices {
   const fn = 'median';
-  const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
+  checkTensor(fn, 'input', x);
+  if (dim === undefined) return median(viewAs(x, [x.numel]), 0).values;
+  const d = normalizeDim(fn, dim, x.ndim);
   checkBoolean(fn, 'keepdim', keepdim);
   const n = x.shape[d] ?? 1;
   if (n === 0) throw new ShapeError(`${fn}: expected at least one element, got shape ${formatShape(x.shape)}`);
@@ -117,10 +121,6 @@ export function medianAlong(x: Tensor, dim: number, keepdim = false): ValuesAndI
     indices: where(bad, at(indices, n - 1), at(indices, middle)),
   };
 }
-
-/** The middle element of all, the lower of two; NaN if there is one. */
-export const median = (x: Tensor): Tensor =>
-  medianAlong(viewAs(checkTensor('median', 'input', x), [x.numel]), 0).values;
 
 /** Options of {@link searchsorted} and {@link bucketize}. */
 export interface SearchOptions {

@@ -4,212 +4,32 @@
 #include <stdint.h>
 
 #include "../simd/math.h"
-#include "reduce.h"
+#include "reducers.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
 
 namespace {
 
-// Sums: blocks of kSumBlock elements in four vectors of T (16 additions a lane for float), blocks in double.
-constexpr int64_t kSumBlock = 64 * Vec<float>::N;
-
-template <class T>
-double sum_block(const T* p, int64_t n) {
-  constexpr int N = Vec<T>::N;
-  Vec<T> a = zero<T>(), b = a, c = a, d = a;
-  int64_t i = 0;
-  for (; i + 4 * N <= n; i += 4 * N) {
-    a = a + load(p + i);
-    b = b + load(p + i + N);
-    c = c + load(p + i + 2 * N);
-    d = d + load(p + i + 3 * N);
-  }
-  for (; i + N <= n; i += N) a = a + load(p + i);
-  if (i < n) b = b + load_n(p + i, static_cast<int>(n - i));
-  return static_cast<double>(reduce_add((a + b) + (c + d)));
-}
-
-template <class T>
-struct Sum {
-  using In = T;
-  using Lane = T;
-  using Acc = double;
-  static Acc identity() { return 0; }
-  static Lane lane_identity() { return 0; }
-  static Lane lift(T x) { return x; }
-  static Lane merge(Lane a, Lane b) { return a + b; }
-  static Acc join(Acc a, Acc b) { return a + b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    double total = 0;
-    for (; n > kSumBlock; n -= kSumBlock, p += kSumBlock) total += sum_block(p, kSumBlock);
-    return total + sum_block(p, n);
-  }
-};
-
-template <class T>
-struct Prod {
-  using In = T;
-  using Lane = double;
-  using Acc = double;
-  static Acc identity() { return 1; }
-  static Lane lane_identity() { return 1; }
-  static Lane lift(T x) { return static_cast<double>(x); }
-  static Lane merge(Lane a, Lane b) { return a * b; }
-  static Acc join(Acc a, Acc b) { return a * b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    double lanes[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    const int64_t even = n - n % 8;
-    for (int64_t i = 0; i < even; i += 8)
-      for (int j = 0; j < 8; j++) lanes[j] *= static_cast<double>(p[i + j]);
-    for (int64_t i = even; i < n; i++) lanes[i - even] *= static_cast<double>(p[i]);
-    return ((lanes[0] * lanes[1]) * (lanes[2] * lanes[3])) * ((lanes[4] * lanes[5]) * (lanes[6] * lanes[7]));
-  }
-};
-
-// The larger, or the smaller when Lowest is set; NaN wins.
-template <class T, bool Lowest>
-struct Extreme {
-  using In = T;
-  using Lane = T;
-  using Acc = T;
-  static Acc identity() {
-    if constexpr (static_cast<T>(0.5) != 0)
-      return static_cast<T>(Lowest ? INFINITY : -INFINITY);
-    else if constexpr (sizeof(T) == 1)
-      return Lowest ? 255 : 0;
-    else
-      return Lowest ? INT32_MAX : INT32_MIN;
-  }
-  static Lane lane_identity() { return identity(); }
-  static Lane lift(T x) { return x; }
-  static Lane merge(Lane a, Lane b) {
-    const bool better = Lowest ? b < a : b > a;
-    return better | (b != b) ? b : a;
-  }
-  static Acc join(Acc a, Acc b) { return merge(a, b); }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    if constexpr (static_cast<T>(0.5) != 0) {
-      return run_vectors(p, n);
-    } else {
-      T best = identity();
-      for (int64_t i = 0; i < n; i++) best = merge(best, p[i]);
-      return best;
-    }
-  }
-
- private:
-  static MYELIN_INLINE Vec<T> pick(Vec<T> a, Vec<T> b) { return Lowest ? min_nan(a, b) : max_nan(a, b); }
-  static T run_vectors(const T* p, int64_t n) {
-    constexpr int N = Vec<T>::N;
-    const Vec<T> none = set1<T>(identity());
-    Vec<T> a = none, b = none, c = none, d = none;
-    int64_t i = 0;
-    for (; i + 4 * N <= n; i += 4 * N) {
-      a = pick(load(p + i), a);
-      b = pick(load(p + i + N), b);
-      c = pick(load(p + i + 2 * N), c);
-      d = pick(load(p + i + 3 * N), d);
-    }
-    for (; i + N <= n; i += N) a = pick(load(p + i), a);
-    if (i < n) {
-      const int left = static_cast<int>(n - i);
-      b = pick(select(first_n<T>(left), load_n(p + i, left), none), b);
-    }
-    const Vec<T> all = pick(pick(a, b), pick(c, d));
-    return Lowest ? reduce_min(all) : reduce_max(all);
-  }
-};
-
-template <class T>
-struct CountNonzero {
-  using In = T;
-  using Lane = int32_t;
-  using Acc = int64_t;
-  static Acc identity() { return 0; }
-  static Lane lane_identity() { return 0; }
-  static Lane lift(T x) { return x != 0; }
-  static Lane merge(Lane a, Lane b) { return a + b; }
-  static Acc join(Acc a, Acc b) { return a + b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    int64_t total = 0;
-    for (int64_t i = 0; i < n; i += 4096) {
-      const int count = static_cast<int>(n - i < 4096 ? n - i : 4096);
-      int32_t block = 0;
-      for (int j = 0; j < count; j++) block += p[i + j] != 0;
-      total += block;
-    }
-    return total;
-  }
-};
-
-// Squares in double: neither overflows nor underflows for float.
-MYELIN_INLINE Vec<double> add_squares(Vec<double> sum, Vec<double> x) { return fma(x, x, sum); }
-template <class T>
-struct SumSquares : Sum<double> {
-  using In = T;
-  static double lift(T x) { return static_cast<double>(x) * static_cast<double>(x); }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    double total = 0;
-    for (; n > kSumBlock; n -= kSumBlock, p += kSumBlock) total += block(p, kSumBlock);
-    return total + block(p, n);
-  }
-
- private:
-  static double block(const T* p, int64_t n) {
-    constexpr int N = Vec<T>::N;
-    Vec<double> a = zero<double>(), b = a;
-    for (int64_t i = 0; i < n; i += N) {
-      const Vec<T> x = n - i >= N ? load(p + i) : load_n(p + i, static_cast<int>(n - i));
-      if constexpr (sizeof(T) == 4) {
-        const DoublePair pair = widen(x);
-        a = add_squares(a, pair.low);
-        b = add_squares(b, pair.high);
-      } else {
-        a = add_squares(a, x);
-      }
-    }
-    return reduce_add(a + b);
-  }
-};
-
-template <class T>
-struct MaxAbs : Extreme<T, false> {
-  using In = T;
-  static T identity() { return 0; }
-  static T lift(T x) { return x < 0 ? -x : x; }
-  __attribute__((noinline)) static T run(const T* p, int64_t n) {
-    constexpr int N = Vec<T>::N;
-    Vec<T> a = zero<T>();
-    for (int64_t i = 0; i < n; i += N)
-      a = max_nan(abs(n - i >= N ? load(p + i) : load_n(p + i, static_cast<int>(n - i))), a);
-    return reduce_max(a);
-  }
-};
-
 Status check_reduction(const Call& c, int params) {
   return c.nin == 1 && c.nout == 1 && c.nparams == params ? kOk : kBadParameter;
 }
 
-// float to the same float.
-template <template <class> class R, class F>
-Status reduce_float(const Call& c, const F& finish) {
+// float to the same float; integers and bool, when `Integer` is given, to int32.
+template <template <class> class R, template <class> class Integer, class F>
+Status reduce_numbers(const Call& c, const F& finish) {
   const Status status = check_reduction(c, 0);
   if (status != kOk) return status;
-  if (c.in[0].dtype != c.out[0].dtype) return kBadDType;
-  switch (c.in[0].dtype) {
-    case kFloat32:
-      return reduce<R<float>, float>(*c.pool, c.in[0], c.out[0], finish);
-    case kFloat64:
-      return reduce<R<double>, double>(*c.pool, c.in[0], c.out[0], finish);
-    default:
-      return kBadDType;
+  const View &x = c.in[0], &out = c.out[0];
+  if (x.dtype == kFloat32 && out.dtype == kFloat32) return reduce<R<float>, float>(*c.pool, x, out, finish);
+  if (x.dtype == kFloat64 && out.dtype == kFloat64) return reduce<R<double>, double>(*c.pool, x, out, finish);
+  if constexpr (!is_same<Integer<uint8_t>, NoInteger<uint8_t>>) {
+    if (out.dtype != kInt32) return kBadDType;
+    const auto whole = [](uint32_t acc, int64_t) { return static_cast<int32_t>(acc); };
+    if (x.dtype == kInt32) return reduce<Integer<int32_t>, int32_t>(*c.pool, x, out, whole);
+    if (x.dtype == kUint8 || x.dtype == kBool) return reduce<Integer<uint8_t>, int32_t>(*c.pool, x, out, whole);
   }
-}
-
-Status sum_or_mean(const Call& c, bool mean) {
-  return reduce_float<Sum>(c,
-                           [mean](double acc, int64_t count) { return mean ? acc / static_cast<double>(count) : acc; });
+  return kBadDType;
 }
 
 // The extreme itself. Of nothing: only bytes come here, for `all`, whose identity 255 is cut to 1.
@@ -333,10 +153,14 @@ Status norm(const Call& c) {
 
 }  // namespace
 
-Status sum(const Call& c) { return sum_or_mean(c, false); }
-Status mean(const Call& c) { return sum_or_mean(c, true); }
+Status sum(const Call& c) {
+  return reduce_numbers<Sum, SumInteger>(c, [](double acc, int64_t) { return acc; });
+}
+Status mean(const Call& c) {
+  return reduce_numbers<Sum, NoInteger>(c, [](double acc, int64_t n) { return acc / static_cast<double>(n); });
+}
 Status prod(const Call& c) {
-  return reduce_float<Prod>(c, [](double acc, int64_t) { return acc; });
+  return reduce_numbers<Prod, ProdInteger>(c, [](double acc, int64_t) { return acc; });
 }
 Status amax(const Call& c) { return extreme<false>(c); }
 Status amin(const Call& c) { return extreme<true>(c); }
@@ -348,18 +172,18 @@ Status argmin(const Call& c) { return arg_extreme<true>(c); }
 Status count_nonzero(const Call& c) {
   const Status status = check_reduction(c, 0);
   if (status != kOk) return status;
-  if (c.out[0].dtype != kFloat64) return kBadDType;
-  const auto count = [](int64_t acc, int64_t) { return static_cast<double>(acc); };
+  if (c.out[0].dtype != kInt32) return kBadDType;
+  const auto count = [](int64_t acc, int64_t) { return static_cast<int32_t>(acc); };
   switch (c.in[0].dtype) {
     case kFloat32:
-      return reduce<CountNonzero<float>, double>(*c.pool, c.in[0], c.out[0], count);
+      return reduce<CountNonzero<float>, int32_t>(*c.pool, c.in[0], c.out[0], count);
     case kFloat64:
-      return reduce<CountNonzero<double>, double>(*c.pool, c.in[0], c.out[0], count);
+      return reduce<CountNonzero<double>, int32_t>(*c.pool, c.in[0], c.out[0], count);
     case kInt32:
-      return reduce<CountNonzero<int32_t>, double>(*c.pool, c.in[0], c.out[0], count);
+      return reduce<CountNonzero<int32_t>, int32_t>(*c.pool, c.in[0], c.out[0], count);
     case kUint8:
     case kBool:
-      return reduce<CountNonzero<uint8_t>, double>(*c.pool, c.in[0], c.out[0], count);
+      return reduce<CountNonzero<uint8_t>, int32_t>(*c.pool, c.in[0], c.out[0], count);
     default:
       return kBadDType;
   }

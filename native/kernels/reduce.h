@@ -365,23 +365,28 @@ struct Best {
   int64_t index;
 };
 
+// Whether b, which comes later, takes a's place.
+template <class R>
+bool takes_over(typename R::In a, typename R::In b) {
+  return a == a && (b != b || (R::merge(a, b) == b && b != a));
+}
+
 // The first of the winners of n elements, n >= 1. Blocks are searched only where they win.
 template <class R>
 __attribute__((noinline)) Best<typename R::In> best_of(const typename R::In* p, int64_t stride, int64_t n) {
   using T = typename R::In;
   Best<T> best = {p[0], 0};
-  const auto beats = [](T a, T b) { return b == b && (a != a || (R::merge(b, a) == a && a != b)); };
   for (int64_t i = 0; i < n; i += kBlock) {
     const int64_t m = n - i < kBlock ? n - i : kBlock;
     if (stride == 1 && m >= 16) {
       const T winner = R::run(p + i, m);
-      if (!beats(winner, best.value)) continue;
+      if (!takes_over<R>(best.value, winner)) continue;
       int64_t j = 0;
       while (winner == winner ? p[i + j] != winner : p[i + j] == p[i + j]) j++;
       best = {winner, i + j};
     } else {
       for (int64_t j = i; j < i + m; j++)
-        if (beats(p[j * stride], best.value)) best = {p[j * stride], j};
+        if (takes_over<R>(best.value, p[j * stride])) best = {p[j * stride], j};
     }
   }
   return best;
@@ -389,10 +394,23 @@ __attribute__((noinline)) Best<typename R::In> best_of(const typename R::In* p, 
 
 // Flattened, in row-major order of x's own dimensions.
 template <class R>
-int64_t arg_all(const View& x) {
+int64_t arg_all(const Pool& pool, const View& x) {
   using T = typename R::In;
   const T* data = static_cast<const T*>(x.data);
-  if (x.contiguous || x.ndim == 0) return best_of<R>(data, 1, x.numel).index;
+  if (x.contiguous || x.ndim == 0) {
+    constexpr int64_t kMost = 64;  // pieces
+    if (x.numel <= 4 * kReduceChunk) return best_of<R>(data, 1, x.numel).index;
+    const int64_t each = x.numel / kMost < kReduceChunk ? kReduceChunk : pieces_of(x.numel, kMost);
+    Best<T> part[kMost];
+    parallel_for(pool, x.numel, each, [&](int64_t begin, int64_t end, int) {
+      part[begin / each] = best_of<R>(data + begin, 1, end - begin);
+      part[begin / each].index += begin;
+    });
+    Best<T> best = part[0];
+    for (int64_t k = 1; k < pieces_of(x.numel, each); k++)
+      if (takes_over<R>(best.value, part[k].value)) best = part[k];
+    return best.index;
+  }
   const int inner = x.ndim - 1;
   const int64_t n = x.shape[inner];
   Best<T> best = {data[0], 0};
@@ -403,10 +421,7 @@ int64_t arg_all(const View& x) {
       rest /= x.shape[d];
     }
     const Best<T> mine = best_of<R>(data + offset, x.strides[inner], n);
-    const bool wins =
-        best.value == best.value &&
-        (mine.value != mine.value || (R::merge(best.value, mine.value) == mine.value && mine.value != best.value));
-    if (wins) best = {mine.value, row * n + mine.index};
+    if (takes_over<R>(best.value, mine.value)) best = {mine.value, row * n + mine.index};
   }
   return best.index;
 }
@@ -422,7 +437,7 @@ Status arg_reduce(const Pool& pool, const View& x, const View& out, int axis) {
   if (n == 0 || n > INT32_MAX) return kBadShape;
   int32_t* to = static_cast<int32_t*>(out.data);
   if (axis == -1) {
-    *to = static_cast<int32_t>(arg_all<R>(x));
+    *to = static_cast<int32_t>(arg_all<R>(pool, x));
     return kOk;
   }
   const T* in = static_cast<const T*>(x.data);

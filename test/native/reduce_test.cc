@@ -71,7 +71,7 @@ std::vector<ReduceCase> reduce_cases() {
          for (double v : x) r += v != 0;
          return r;
        },
-       every, kFloat64, 0, true},
+       every, kInt32, 0, true},
   };
 }
 
