@@ -87,7 +87,9 @@ describe('every public operation', () => {
 });
 
 describe('second derivatives left out', () => {
-  for (const { name, firstOnly } of cases) {
-    if (firstOnly !== undefined) it(`${name}: ${firstOnly}`, () => expect(firstOnly.length).toBeGreaterThan(10));
-  }
+  it('have their reasons', () => {
+    for (const { name, firstOnly } of cases) {
+      if (firstOnly !== undefined) expect(firstOnly.length, name).toBeGreaterThan(10);
+    }
+  });
 });

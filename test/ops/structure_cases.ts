@@ -111,7 +111,6 @@ export const structureCases: Case[] = [
     ['topk', [2, 5], (x) => m.topk(x, 3).values],
     ['kthvalue', [2, 5], (x) => m.kthvalue(x, 2).values],
     ['median', [5], (x) => m.median(x)],
-    ['medianAlong', [2, 5], (x) => m.medianAlong(x, 1).values],
   ]),
   {
     name: 'cumprod with a zero',

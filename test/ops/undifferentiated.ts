@@ -8,8 +8,8 @@ const reasons = <Name extends string>(groups: Record<string, readonly Name[]>): 
 /** Why an op of the native core is reached by no gradient case. */
 export const undifferentiatedOps: Partial<Record<OpName, string>> = reasons<OpName>({
   'it makes numbers out of nothing': ['uniform', 'normal', 'randint', 'randperm', 'bernoulli'],
-  'its result is bool': ['logical_not', 'isfinite', 'any', 'all'],
-  'its result is an index or a count': ['argmax', 'argmin', 'searchsorted'],
+  'its result is bool': ['logical_not', 'any', 'all'],
+  'its result is an index or a count': ['searchsorted'],
   'it takes integers': ['bitwise_and', 'bitwise_or', 'bitwise_xor'],
   'it updates parameters in place': [
     'sgd_step',
