@@ -371,7 +371,7 @@ export { generateMnist1d, mnist1d, type Mnist1d, type Mnist1dOptions } from './d
 export { mnist, type MnistOptions } from './data/mnist.js';
 export { cifar10, cifar10Classes, readCifar10, type Cifar10, type Cifar10Options } from './data/cifar10.js';
 export { imageFolder, ImageFolder, type ImageFile, type ImageFolderOptions } from './data/image_folder.js';
-export { augmentImages, imageStatistics, normalizeImages, type AugmentOptions } from './data/augment.js';
+export { augmentImages, imageStatistics, normalizeImages, padImages, type AugmentOptions } from './data/augment.js';
 export { readCsv, type CsvOptions } from './data/csv.js';
 export { readParquet, type ParquetOptions } from './data/parquet.js';
 export { Table, type Column, type MissingValues, type TableDatasetOptions } from './data/table.js';

@@ -31,6 +31,11 @@ export function positive(text: string): number {
   throw new InvalidArgumentError('Expected a number above 0.');
 }
 
+/** An option parser for finite numbers from zero. */
+export function nonNegative(text: string): number {
+  return text.trim() === '0' ? 0 : positive(text);
+}
+
 /** `name` if it is one of `choices`, else a {@link UsageError} that lists them and names the closest. */
 export function oneOf<T extends string>(what: string, name: string, choices: readonly T[]): T {
   if (choices.includes(name as T)) return name as T;

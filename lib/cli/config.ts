@@ -2,7 +2,14 @@ import { access, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileFormatError, UsageError } from '../errors.js';
 import { ioError, writeAtomic } from '../io/atomic.js';
-import { datasetNames, optimizerRates, type DatasetName, type OptimizerName } from './datasets.js';
+import {
+  datasetNames,
+  optimizerRates,
+  scheduleNames,
+  type DatasetName,
+  type OptimizerName,
+  type ScheduleName,
+} from './recipes.js';
 
 /** What `config.json` of a run says: enough to build its model, data and optimizer again. */
 export interface RunConfig {
@@ -14,6 +21,9 @@ export interface RunConfig {
   readonly shuffle: boolean;
   readonly optimizer: OptimizerName;
   readonly lr: number;
+  readonly weight_decay: number;
+  readonly schedule: ScheduleName;
+  readonly augment: boolean;
   readonly seed: number;
   readonly data_dir: string | null;
 }
@@ -56,7 +66,12 @@ export function checkConfig(value: unknown, path: string): RunConfig {
     if (typeof config[key] !== 'number' || !(config[key] >= 0)) wrong(`a number ${key}`);
   }
   if (!((config.batch_size ?? 0) >= 1)) wrong('a batch_size of at least 1');
-  return config as RunConfig;
+  // Runs of earlier versions do not say these.
+  const full = { weight_decay: 0, schedule: 'constant', augment: false, ...config };
+  if (!(full.weight_decay >= 0)) wrong('a number weight_decay');
+  if (!scheduleNames.includes(full.schedule as ScheduleName)) wrong(`a schedule of ${scheduleNames.join(', ')}`);
+  if (typeof full.augment !== 'boolean') wrong('true or false as augment');
+  return full as RunConfig;
 }
 
 /** Whether a path is there. */

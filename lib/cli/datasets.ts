@@ -1,107 +1,120 @@
+import type { Dataset } from '../data/dataset.js';
 import type { DataLoader } from '../data/loader.js';
 import { UsageError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import type { Io } from './common.js';
 import { formatBytes } from './common.js';
+import { type DatasetName, modelFor } from './recipes.js';
 
-/** Data sets that the command line knows. */
-export const datasetNames = ['mnist1d', 'mnist', 'fashion-mnist'] as const;
-
-/** One of {@link datasetNames}. */
-export type DatasetName = (typeof datasetNames)[number];
-
-/** How a data set is trained on unless options say otherwise. */
-export interface Recipe {
-  readonly model: string;
-  readonly optimizer: OptimizerName;
-  readonly lr: number;
-  readonly batchSize: number;
-  readonly epochs: number;
-  /** Whether every epoch has an order of its own. */
-  readonly shuffle: boolean;
-  /** Numbers in one example. */
-  readonly features: number;
-}
-
-/** Optimizers that the command line knows, with their learning rates where no recipe gives one. */
-export const optimizerRates = { sgd: 0.05, adam: 1e-3, adamw: 1e-3, rmsprop: 1e-3, adagrad: 1e-2 } as const;
-
-/** One of the names in {@link optimizerRates}. */
-export type OptimizerName = keyof typeof optimizerRates;
-
-const digits = {
-  model: 'mlp',
-  optimizer: 'adam',
-  lr: 1e-3,
-  batchSize: 64,
-  epochs: 6,
-  shuffle: true,
-  features: 784,
-} as const;
-
-/** MNIST-1D follows its paper: Adam, 6000 steps of 100 examples in order. */
-export const recipes: Readonly<Record<DatasetName, Recipe>> = {
-  mnist1d: {
-    model: 'mnist1d-mlp',
-    optimizer: 'adam',
-    lr: 0.01,
-    batchSize: 100,
-    epochs: 150,
-    shuffle: false,
-    features: 40,
-  },
-  mnist: digits,
-  'fashion-mnist': { ...digits, epochs: 10 },
+/** Shape of an example of each data set. */
+const shapes: Readonly<Record<DatasetName, readonly number[]>> = {
+  mnist1d: [40],
+  mnist: [1, 28, 28],
+  'fashion-mnist': [1, 28, 28],
+  cifar10: [3, 32, 32],
 };
+
+const numel = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** Black pixels put around images of `from` so that they have the size of `to`, or null when they cannot have it. */
+function border(from: readonly number[], to: readonly number[]): number | null {
+  const [[c, h, w], [c2, h2, w2]] = [from, to] as [number[], number[]];
+  if (from.length !== 3 || to.length !== 3 || c !== c2) return null;
+  const by = (h2! - h!) / 2;
+  return by > 0 && Number.isInteger(by) && w2! - w! === 2 * by ? by : null;
+}
 
 /** Throws {@link UsageError} unless a model that takes examples of `inputShape` can be trained on the data set. */
 export function checkInputs(
   inputShape: readonly number[],
   { model, dataset }: { model: string; dataset: DatasetName },
 ): void {
-  const wanted = inputShape.reduce((a, b) => a * b, 1);
-  const { features, model: fitting } = recipes[dataset];
-  if (wanted === features) return;
+  const shape = shapes[dataset];
+  if (numel(inputShape) === numel(shape) || border(shape, inputShape) !== null) return;
   throw new UsageError(
-    `model ${model} takes ${wanted} numbers a row and ${dataset} has ${features}; ${fitting} is a model for it`,
+    `model ${model} takes ${numel(inputShape)} numbers a row and ${dataset} has ${numel(shape)}; ${modelFor(dataset)} is a model for it`,
   );
 }
 
-/** A loader of float32 rows and int32 classes. */
-export type ClassLoader = DataLoader<[Tensor, Tensor]>;
+/** A loader of float32 inputs and their targets. */
+export type PairLoader = DataLoader<[Tensor, Tensor]>;
 
 /** What {@link openDataset} needs to know. */
 export interface DatasetOptions {
   readonly split: 'train' | 'test';
+  /** Shape in which the model takes an example; images may be larger by a border of black pixels. */
+  readonly inputShape: readonly number[];
+  /** Values of black and white pixels of grey images; 0 and 1. */
+  readonly pixels?: readonly [black: number, white: number] | undefined;
+  /** `class` (the default) or the input itself. */
+  readonly target?: 'class' | 'input';
   readonly batchSize: number;
   readonly shuffle?: boolean;
+  /** Whether images are shifted and, but for digits, mirrored at random. */
+  readonly augment?: boolean;
   readonly seed?: number;
   readonly dataDir?: string;
   readonly signal?: AbortSignal;
 }
 
-/** Opens one split of a data set; images come as rows of pixels in [0, 1]. Downloads are announced on `io.err`. */
-export async function openDataset(name: DatasetName, options: DatasetOptions, io: Io): Promise<ClassLoader> {
-  const { split, batchSize, shuffle = false, seed = 0, dataDir, signal } = options;
-  const [{ DataLoader }, { Generator }] = await Promise.all([import('../data/loader.js'), import('../random.js')]);
-  const loading = { batchSize, shuffle, generator: new Generator(seed) };
+/**
+ * Opens one split of a data set for a model. Grey images come as pixels in [0, 1] unless `pixels` says otherwise, those of
+ * CIFAR-10 normalised by channel. Downloads are announced on `io.err`.
+ */
+export async function openDataset(name: DatasetName, options: DatasetOptions, io: Io): Promise<PairLoader> {
+  const { inputShape, pixels = [0, 1], target = 'class', batchSize, shuffle = false, augment = false } = options;
+  const [{ DataLoader }, { Generator }, images] = await Promise.all([
+    import('../data/loader.js'),
+    import('../random.js'),
+    import('../data/augment.js'),
+  ]);
+  const shape = shapes[name];
+  const edge = border(shape, inputShape) ?? 0;
+  const digits = name === 'mnist';
+  const variation = digits ? { padding: 2 } : { padding: 4, flip: 0.5 };
+  const { mean, std } = images.imageStatistics.cifar10;
+  const prepare = (batch: Tensor): Tensor => {
+    if (shape.length !== 3) return batch;
+    let x = batch.reshape([-1, ...shape]);
+    if (augment) x = images.augmentImages(x, variation);
+    if (edge > 0) x = images.padImages(x, edge);
+    if (name === 'cifar10') return images.normalizeImages(x, mean, std);
+    const [black, white] = pixels;
+    x = x.to('float32').div(255);
+    return black === 0 && white === 1 ? x : x.mul(white - black).add(black);
+  };
+  const examples = (await open(name, options, io)).map(([batch, labels]) => {
+    const x = prepare(batch).reshape([-1, ...inputShape]);
+    return [x, target === 'input' ? x.flatten(1) : labels] as [Tensor, Tensor];
+  });
+  return new DataLoader(examples, { batchSize, shuffle, generator: new Generator(options.seed ?? 0) });
+}
+
+/** The split as it is published: float32 curves, or bytes of images, and labels. */
+async function open(
+  name: DatasetName,
+  { split, dataDir, signal }: DatasetOptions,
+  io: Io,
+): Promise<Dataset<readonly [Tensor, Tensor]>> {
   if (name === 'mnist1d') {
     const { mnist1d } = await import('../data/mnist1d.js');
-    return new DataLoader(mnist1d({ split }), loading);
+    return mnist1d({ split });
   }
-  const { mnist } = await import('../data/mnist.js');
   let announced = '';
-  const images = await mnist({
+  const source = {
     split,
-    variant: name === 'mnist' ? 'mnist' : 'fashion',
     ...(dataDir === undefined ? {} : { dataDir }),
     ...(signal === undefined ? {} : { signal }),
-    onProgress: (file, _done, total) => {
+    onProgress: (file: string, _done: number, total: number | undefined): void => {
       if (announced === file) return;
       announced = file;
       io.err.write(`downloading ${file}${total === undefined ? '' : ` (${formatBytes(total)})`}\n`);
     },
-  });
-  const rows = images.map(([x, y]) => [x.flatten(1, 2).to('float32').div(255), y] as [Tensor, Tensor]);
-  return new DataLoader(rows, loading);
+  };
+  if (name === 'cifar10') {
+    const { cifar10 } = await import('../data/cifar10.js');
+    return cifar10(source);
+  }
+  const { mnist } = await import('../data/mnist.js');
+  return mnist({ ...source, variant: name === 'mnist' ? 'mnist' : 'fashion' });
 }

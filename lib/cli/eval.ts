@@ -6,7 +6,9 @@ import { ioError } from '../io/atomic.js';
 import type { Tensor } from '../tensor.js';
 import { columns, examples, integer, oneOf, type Io } from './common.js';
 import { checkConfig } from './config.js';
-import { checkInputs, datasetNames, openDataset, type DatasetName } from './datasets.js';
+import { checkInputs, openDataset } from './datasets.js';
+import { datasetNames, type DatasetName } from './recipes.js';
+import { criterion } from './training.js';
 
 interface EvalOptions {
   model?: string;
@@ -44,37 +46,42 @@ export function evalCommand(io: Io): Command {
 }
 
 async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void> {
-  const [{ evaluate }, { accuracy }, { crossEntropy }, registry, runtime, { formatShare, formatInteger }] =
-    await Promise.all([
-      import('../train/evaluate.js'),
-      import('../train/metrics.js'),
-      import('../ops/loss.js'),
-      import('../models/registry.js'),
-      import('../runtime.js'),
-      import('../train/progress.js'),
-    ]);
+  const [{ evaluate }, registry, runtime, { formatShare, formatInteger }] = await Promise.all([
+    import('../train/evaluate.js'),
+    import('../models/registry.js'),
+    import('../runtime.js'),
+    import('../train/progress.js'),
+  ]);
   const split = oneOf('split', options.split, ['test', 'train'] as const);
   const path = await weightsFile(run, options.best === true);
   const { config, parameters } = await readWeights(path);
   const name = options.model ?? config?.model;
   if (name === undefined) throw new UsageError(`${path} does not say which model it belongs to; add --model`);
   const model = registry.createModel(oneOf('model', name, registry.modelNames));
-  const wanted = options.dataset ?? config?.dataset ?? registry.modelEntry(name).dataset;
+  const entry = registry.modelEntry(name);
+  const { inputShape, pixels, reconstructs = false } = entry;
+  const wanted = options.dataset ?? config?.dataset ?? entry.dataset;
+  if (wanted === null) throw new UsageError(`model ${name} takes images of 224 × 224, which no data set here has`);
   const dataset: DatasetName = oneOf('dataset', wanted, datasetNames);
-  checkInputs(registry.modelEntry(name).inputShape, { model: name, dataset });
+  checkInputs(inputShape, { model: name, dataset });
   if (options.threads !== undefined) runtime.setNumThreads(options.threads);
   model.loadStateDict(parameters);
   const dataDir = options.dataDir ?? config?.data_dir ?? undefined;
   const loader = await openDataset(
     dataset,
-    { split, batchSize: options.batchSize, ...(dataDir === undefined ? {} : { dataDir }) },
+    {
+      split,
+      inputShape,
+      pixels,
+      target: reconstructs ? 'input' : 'class',
+      batchSize: options.batchSize,
+      ...(dataDir === undefined ? {} : { dataDir }),
+    },
     io,
   );
-  const { rows, scores } = await evaluate(model, loader, {
-    loss: (output, target) => crossEntropy(output, target),
-    accuracy,
-  });
-  const { loss = NaN, accuracy: share = NaN } = scores;
+  const { loss: lossOf, metrics } = await criterion(model, entry);
+  const { rows, scores } = await evaluate(model, loader, { loss: lossOf, ...metrics });
+  const { loss = NaN, accuracy: share, squared_error: error = NaN } = scores;
   if (options.json === true) {
     const short = (value: number): number => Number(value.toPrecision(7));
     const line = {
@@ -84,7 +91,7 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
       split,
       rows,
       loss: short(loss),
-      accuracy: short(share),
+      ...(share === undefined ? { squared_error: short(error) } : { accuracy: short(share) }),
       file: path,
     };
     io.out.write(`${JSON.stringify(line)}\n`);
@@ -94,7 +101,7 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
         ['model', `${name} (${path})`],
         ['data', `${dataset}, ${split}, ${formatInteger(rows)} rows`],
         ['loss', loss.toPrecision(5)],
-        ['accuracy', formatShare(share)],
+        share === undefined ? ['squared error', error.toPrecision(5)] : ['accuracy', formatShare(share)],
       ])}\n`,
     );
   }

@@ -1,7 +1,15 @@
 import { UsageError } from '../errors.js';
 import { oneOf } from './common.js';
 import type { RunConfig } from './config.js';
-import { datasetNames, optimizerRates, recipes, type DatasetName, type OptimizerName } from './datasets.js';
+import {
+  datasetNames,
+  modelFor,
+  optimizerRates,
+  recipeOf,
+  scheduleNames,
+  type DatasetName,
+  type OptimizerName,
+} from './recipes.js';
 
 /** What `myelin train` was given. */
 export interface TrainOptions {
@@ -14,6 +22,9 @@ export interface TrainOptions {
   shuffle?: boolean;
   optimizer?: string;
   lr?: number;
+  weightDecay?: number;
+  schedule?: string;
+  augment?: boolean;
   patience?: number;
   seed?: number;
   threads?: number;
@@ -26,20 +37,22 @@ export interface TrainOptions {
 export function newConfig(
   options: TrainOptions,
   models: readonly string[],
-  datasetOf: (model: string) => DatasetName,
+  datasetOf: (model: string) => DatasetName | null,
 ): RunConfig {
   const wanted = options.model === undefined ? undefined : oneOf('model', options.model, models);
-  const dataset =
-    options.dataset === undefined
-      ? wanted === undefined
-        ? 'mnist1d'
-        : datasetOf(wanted)
-      : oneOf('dataset', options.dataset, datasetNames);
-  const recipe = recipes[dataset];
+  const usual = wanted === undefined ? 'mnist1d' : datasetOf(wanted);
+  const dataset = options.dataset === undefined ? usual : oneOf('dataset', options.dataset, datasetNames);
+  if (dataset === null) {
+    throw new UsageError(
+      `model ${wanted} takes images of 224 × 224, which no data set here has; train it from a program, with imageFolder`,
+    );
+  }
+  const model = wanted ?? modelFor(dataset);
+  const recipe = recipeOf(model, dataset);
   const names = Object.keys(optimizerRates) as OptimizerName[];
   const optimizer = options.optimizer === undefined ? recipe.optimizer : oneOf('optimizer', options.optimizer, names);
   return {
-    model: wanted ?? recipe.model,
+    model,
     dataset,
     epochs: options.epochs ?? (options.steps === undefined ? recipe.epochs : null),
     steps: options.steps ?? null,
@@ -47,6 +60,9 @@ export function newConfig(
     shuffle: options.shuffle ?? recipe.shuffle,
     optimizer,
     lr: options.lr ?? (optimizer === recipe.optimizer ? recipe.lr : optimizerRates[optimizer]),
+    weight_decay: options.weightDecay ?? recipe.weightDecay,
+    schedule: options.schedule === undefined ? recipe.schedule : oneOf('schedule', options.schedule, scheduleNames),
+    augment: options.augment ?? recipe.augment,
     seed: options.seed ?? 1,
     data_dir: options.dataDir ?? null,
   };
@@ -60,6 +76,9 @@ export function resumedConfig(options: TrainOptions, config: RunConfig): RunConf
     ['--batch-size', options.batchSize, config.batch_size],
     ['--optimizer', options.optimizer, config.optimizer],
     ['--lr', options.lr, config.lr],
+    ['--weight-decay', options.weightDecay, config.weight_decay],
+    ['--schedule', options.schedule, config.schedule],
+    ['--augment', options.augment, config.augment],
     ['--seed', options.seed, config.seed],
     ['--shuffle', options.shuffle, config.shuffle],
   ] as const;
@@ -69,6 +88,11 @@ export function resumedConfig(options: TrainOptions, config: RunConfig): RunConf
     }
   }
   const longer = options.epochs !== undefined || options.steps !== undefined;
+  if (longer && config.schedule !== 'constant') {
+    throw new UsageError(
+      `--epochs and --steps cannot change on --resume: the schedule ${config.schedule} counts on them`,
+    );
+  }
   return {
     ...config,
     epochs: longer ? (options.epochs ?? null) : config.epochs,

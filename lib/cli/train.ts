@@ -1,14 +1,15 @@
 import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
 import { figuresOf, type EpochRecord } from '../train/record.js';
 import type { Callback, FitResult } from '../train/types.js';
-import { examples, integer, oneOf, positive, type Io } from './common.js';
+import { examples, integer, nonNegative, oneOf, positive, type Io } from './common.js';
 import { exists, newRunDirectory, readConfig, writeConfig, type RunConfig } from './config.js';
 import { newConfig, resumedConfig, type TrainOptions } from './options.js';
-import { checkInputs, datasetNames, openDataset, optimizerRates, type OptimizerName } from './datasets.js';
+import { checkInputs, openDataset } from './datasets.js';
 import { watchInterrupts } from './interrupt.js';
+import { datasetNames, optimizerRates, scheduleNames } from './recipes.js';
+import { criterion, makeOptimizer, makeScheduler } from './training.js';
 
 /** `myelin train`. `finish` is given the exit code. */
 export function trainCommand(io: Io, finish: (code: number) => void): Command {
@@ -24,6 +25,10 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
     .option('--no-shuffle', 'take the rows in the order of the data set')
     .option('--optimizer <name>', `one of ${Object.keys(optimizerRates).join(', ')}`)
     .option('--lr <rate>', 'learning rate', positive)
+    .option('--weight-decay <n>', 'L2 penalty (AdamW: decoupled decay)', nonNegative)
+    .option('--schedule <name>', `course of the learning rate: ${scheduleNames.join(', ')}`)
+    .option('--augment', 'shift images at random, and mirror those that are not digits')
+    .option('--no-augment', 'take images as they are')
     .option('--patience <n>', 'stop after this many epochs without a better test accuracy', integer(1))
     .option('--seed <n>', 'seed of the initial parameters and of every order (default: 1)', integer(0))
     .option('--threads <n>', 'compute threads (default: all that this process may use)', integer(1))
@@ -49,23 +54,19 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
   const [
     { Trainer },
     { makeDirectory },
-    { accuracy },
     { progress, resultLine, formatInteger, formatShare },
     runtime,
     random,
     registry,
     { summary },
-    { crossEntropy },
   ] = await Promise.all([
     import('../train/trainer.js'),
     import('../train/fit.js'),
-    import('../train/metrics.js'),
     import('../train/progress.js'),
     import('../runtime.js'),
     import('../random.js'),
     import('../models/registry.js'),
     import('../nn/summary.js'),
-    import('../ops/loss.js'),
   ]);
   const resume = options.resume !== undefined;
   const given = typeof options.resume === 'string' ? options.resume : undefined;
@@ -91,14 +92,18 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     if (options.threads !== undefined) runtime.setNumThreads(options.threads);
     random.manualSeed(config.seed);
     const model = entry.create();
-    const optimizer = await makeOptimizer(config.optimizer, model.parameters(), config.lr);
+    const optimizer = await makeOptimizer(config, model.parameters());
     const data = {
+      inputShape: entry.inputShape,
+      pixels: entry.pixels,
+      target: entry.reconstructs === true ? ('input' as const) : ('class' as const),
       batchSize: config.batch_size,
       signal,
       seed: config.seed,
       ...(config.data_dir === null ? {} : { dataDir: config.data_dir }),
     };
-    const loader = await openDataset(config.dataset, { ...data, split: 'train', shuffle: config.shuffle }, io);
+    const { shuffle, augment } = config;
+    const loader = await openDataset(config.dataset, { ...data, split: 'train', shuffle, augment }, io);
     const validation = await openDataset(config.dataset, { ...data, split: 'test', batchSize: 1000 }, io);
 
     const layers = summary(model, [config.batch_size, ...entry.inputShape]);
@@ -114,8 +119,8 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     const trainer = new Trainer({
       model,
       optimizer,
-      loss: (output, target) => crossEntropy(output, target),
-      metrics: { accuracy },
+      ...(await criterion(model, entry)),
+      ...(await makeScheduler(config, optimizer, loader.length)),
       callbacks: json ? [epochLines] : [progress({ stream: io.err })],
       out,
       config,
@@ -144,6 +149,8 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
             ? `  (best ${formatShare(result.best.value)} at epoch ${result.best.epoch})`
             : '';
         io.out.write(`\ntest accuracy ${formatShare(done.test_accuracy)}${best}\n`);
+      } else if (done.test_squared_error !== undefined) {
+        io.out.write(`\ntest squared error ${done.test_squared_error}\n`);
       }
       io.out.write(`${resultLine(result)}\n`);
       for (const path of [done.checkpoint, done.metrics, done.config, done.report])
@@ -158,21 +165,6 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     return interrupts.code();
   } finally {
     interrupts.dispose();
-  }
-}
-
-async function makeOptimizer(name: OptimizerName, parameters: Iterable<Tensor>, lr: number) {
-  switch (name) {
-    case 'sgd':
-      return new (await import('../optim/sgd.js')).SGD(parameters, { lr, momentum: 0.9 });
-    case 'adam':
-      return new (await import('../optim/adam.js')).Adam(parameters, { lr });
-    case 'adamw':
-      return new (await import('../optim/adam.js')).AdamW(parameters, { lr });
-    case 'rmsprop':
-      return new (await import('../optim/rmsprop.js')).RMSprop(parameters, { lr });
-    case 'adagrad':
-      return new (await import('../optim/adagrad.js')).Adagrad(parameters, { lr });
   }
 }
 
@@ -192,6 +184,7 @@ function doneLine(result: FitResult, config: RunConfig, out: string) {
     train_accuracy: finite(last?.train_accuracy),
     test_loss: finite(last?.test_loss),
     test_accuracy: finite(last?.test_accuracy),
+    ...(last?.test_squared_error === undefined ? {} : { test_squared_error: finite(last.test_squared_error) }),
     best: best === undefined ? null : { ...best, value: finite(best.value) },
     run: out,
     checkpoint: join(out, 'checkpoint.safetensors'),

@@ -25,6 +25,15 @@ function checkImages(fn: string, images: Tensor): [n: number, c: number, h: numb
   throw new ShapeError(`${fn}: expected images of shape [N, C, H, W], got ${formatShape(images.shape)}`);
 }
 
+/** Images (N, C, H, W) with `padding` black pixels (zeros) put around each. */
+export function padImages(images: Tensor, padding: number): Tensor {
+  const [n, c, h, w] = checkImages('padImages', images);
+  checkInteger('padImages', 'padding', padding, { min: 0 });
+  const around = zeros([n, c, h + 2 * padding, w + 2 * padding], { dtype: images.dtype });
+  around.narrow(2, padding, h).narrow(3, padding, w).copy_(images);
+  return around;
+}
+
 /**
  * Random crops and mirror images of a batch (N, C, H, W) of any dtype, each image with a draw of its own. It is one gather by
  * computed indices: nothing is read back, so batches can be prepared while earlier ones are still computed with.
@@ -38,8 +47,7 @@ export function augmentImages(images: Tensor, { padding = 0, flip = 0, generator
   checkNumber(fn, 'flip', flip, { min: 0, max: 1 });
   if (images.numel === 0) return images;
   return scope(() => {
-    const around = zeros([n, c, h + 2 * padding, w + 2 * padding], { dtype: images.dtype });
-    around.narrow(2, padding, h).narrow(3, padding, w).copy_(images);
+    const around = padImages(images, padding);
     const draws = { ...(generator === undefined ? {} : { generator }) };
     const offset = (): Tensor => randint(0, 2 * padding + 1, [n, 1, 1, 1], draws);
     const [height, width] = [h + 2 * padding, w + 2 * padding];

@@ -2,7 +2,21 @@ export { Perceptron, mistakeBound, type PerceptronFit, type PerceptronFitOptions
 export { GLM, type GLMFamily, type GLMFit, type GLMFitOptions } from './glm.js';
 export { ShallowNetwork, TwoLayerNetwork, type HiddenActivation } from './shallow.js';
 export { collapse, MLP, mlpWeights, type MLPOptions, type ModelOptions } from './mlp.js';
-export { Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
+export { Mnist1dCNN, Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
+export { DigitCNN, LeNet5, lenetLoss, LeNet5Original, RBFOutput, SparseConv2d, TrainableSubsampling } from './lenet.js';
+export { AlexNet, AlexNetGrouped, type AlexNetOptions } from './alexnet.js';
+export { CifarVGG, VGG, vggLayers, type ImageModelOptions, type VGGLayers, type VGGOptions } from './vgg.js';
+export { GoogLeNet, googlenetLoss, type GoogLeNetOptions } from './googlenet.js';
+export {
+  BasicBlock,
+  Bottleneck,
+  CifarResNet,
+  PadShortcut,
+  ResNet,
+  resnetLayers,
+  type ResNetOptions,
+} from './resnet.js';
+export { DenseNet, densenetLayers, type DenseNetOptions } from './densenet.js';
 export { PCA } from './pca.js';
 export {
   Autoencoder,
@@ -15,7 +29,6 @@ export {
   type SparseAutoencoderOptions,
 } from './autoencoder.js';
 export { RBM, type GibbsOptions } from './rbm.js';
-export { createModel, modelEntry, modelNames, type ModelEntry, type ModelName } from './registry.js';
 export { CharRNN, type CharState } from './char_rnn.js';
 export {
   drawToken,
@@ -28,3 +41,4 @@ export {
   type KVCache,
 } from './gpt.js';
 export { AttentionSeq2Seq, Seq2Seq, type Seq2SeqOptions } from './seq2seq.js';
+export { createModel, modelEntry, modelNames, type ModelDataset, type ModelEntry, type ModelName } from './registry.js';

@@ -1,3 +1,4 @@
+import { Conv1d } from '../nn/conv.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { relu } from '../ops/activation.js';
@@ -42,5 +43,31 @@ export class Mnist1dMLP extends Module {
   forward(x: Tensor): Tensor {
     const h = relu(this.linear1.forward(x));
     return this.linear3.forward(h.add(relu(this.linear2.forward(h))));
+  }
+}
+
+/**
+ * The convolutional network of the MNIST-1D paper: three layers of 25 channels, kernels 5, 3, 3, stride 2 and padding 1, then a
+ * linear layer; 5,210 parameters. x (N, 40) to (N, 10).
+ */
+export class Mnist1dCNN extends Module {
+  readonly conv1: Conv1d;
+  readonly conv2: Conv1d;
+  readonly conv3: Conv1d;
+  readonly linear: Linear;
+
+  constructor({ channels = 25, ...options }: ModelOptions & { readonly channels?: number } = {}) {
+    super();
+    const same = { stride: 2, padding: 1, ...options };
+    this.conv1 = new Conv1d(1, channels, 5, same);
+    this.conv2 = new Conv1d(channels, channels, 3, same);
+    this.conv3 = new Conv1d(channels, channels, 3, same);
+    this.linear = new Linear(5 * channels, CLASSES, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    let h = relu(this.conv1.forward(x.reshape([-1, 1, POINTS])));
+    h = relu(this.conv3.forward(relu(this.conv2.forward(h))));
+    return this.linear.forward(h.flatten(1));
   }
 }

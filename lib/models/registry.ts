@@ -1,8 +1,18 @@
 import { show } from '../check.js';
 import { ValueError } from '../errors.js';
 import type { UnaryModule } from '../nn/module.js';
+import { AlexNet, AlexNetGrouped } from './alexnet.js';
+import { Autoencoder, DenoisingAutoencoder, LinearAutoencoder, SparseAutoencoder } from './autoencoder.js';
+import { DenseNet, densenetLayers } from './densenet.js';
+import { GoogLeNet } from './googlenet.js';
+import { DigitCNN, LeNet5, LeNet5Original } from './lenet.js';
 import { MLP, type ModelOptions } from './mlp.js';
-import { Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
+import { Mnist1dCNN, Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
+import { CifarResNet, ResNet, resnetLayers } from './resnet.js';
+import { CifarVGG, VGG, vggLayers } from './vgg.js';
+
+/** Data sets that models are trained on unless another is named. */
+export type ModelDataset = 'mnist' | 'mnist1d' | 'cifar10';
 
 /** A model that the command line knows. */
 export interface ModelEntry {
@@ -12,36 +22,107 @@ export interface ModelEntry {
   readonly inputShape: readonly number[];
   /** Number of outputs. */
   readonly classes: number;
-  /** Data set it is trained on unless another is named. */
-  readonly dataset: 'mnist' | 'mnist1d';
+  /** Data set it is trained on unless another is named; null for images of 224 × 224. */
+  readonly dataset: ModelDataset | null;
+  /** Whether its output is to be its input, not a class. */
+  readonly reconstructs?: boolean;
+  /** Values of black and white pixels that it expects; 0 and 1. */
+  readonly pixels?: readonly [black: number, white: number];
   /** Makes it with fresh weights. */
   create(options?: ModelOptions): UnaryModule;
 }
 
-const digits = { inputShape: [784], classes: 10, dataset: 'mnist' } as const;
-const curves = { inputShape: [40], classes: 10, dataset: 'mnist1d' } as const;
+type Create = ModelEntry['create'];
+
+const entry =
+  (inputShape: readonly number[], dataset: ModelDataset | null, classes = 10) =>
+  (description: string, create: Create): ModelEntry => ({ description, inputShape, classes, dataset, create });
+
+const digits = entry([784], 'mnist');
+const digitImages = entry([1, 28, 28], 'mnist');
+const paddedDigits = entry([1, 32, 32], 'mnist');
+const curves = entry([40], 'mnist1d');
+const small = entry([3, 32, 32], 'cifar10');
+const large = entry([3, 224, 224], null, 1000);
+const reconstruction = (description: string, create: Create): ModelEntry => ({
+  ...entry([784], 'mnist', 784)(description, create),
+  reconstructs: true,
+});
+
+const resnet = (name: keyof typeof resnetLayers): ModelEntry =>
+  large(`residual network of ${name.slice(6)} layers`, (options) => {
+    const [block, blocks] = resnetLayers[name];
+    return new ResNet(block, blocks, options);
+  });
+const vgg = (name: keyof typeof vggLayers, batchNorm = false): ModelEntry =>
+  large(`VGG of ${name.slice(3)} layers${batchNorm ? ' with batch normalisation' : ''}`, (options) => {
+    return new VGG(vggLayers[name], { batchNorm, ...options });
+  });
+const densenet = (name: keyof typeof densenetLayers): ModelEntry =>
+  large(`densely connected network of ${name.slice(8)} layers`, (options) => {
+    return new DenseNet({ ...densenetLayers[name], ...options });
+  });
+const cifarResnet = (n: number): ModelEntry =>
+  small(`residual network of ${6 * n + 2} layers for 32 × 32, option A`, (options) => new CifarResNet(n, options));
 
 const entries = {
-  mlp: {
-    ...digits,
-    description: 'multilayer perceptron 784-200-200-10 with ReLU',
-    create: (options) => new MLP([784, 200, 200, 10], options),
+  mlp: digits('multilayer perceptron 784-200-200-10 with ReLU', (options) => new MLP([784, 200, 200, 10], options)),
+  logistic: digits('logistic regression 784-10', (options) => new MLP([784, 10], options)),
+  'mnist1d-linear': curves('linear classifier 40-10', (options) => new Mnist1dLinear(options)),
+  'mnist1d-mlp': curves('perceptron 40-100-100-10 with a skip over its second layer', (options) => {
+    return new Mnist1dMLP(options);
+  }),
+  'mnist1d-cnn': curves('three 1-D convolutions of 25 channels', (options) => new Mnist1dCNN(options)),
+  'linear-autoencoder': reconstruction('linear autoencoder 784-30-784', (options) => {
+    return new LinearAutoencoder(784, 30, options);
+  }),
+  autoencoder: reconstruction('autoencoder 784-256-32-256-784', (options) => {
+    return new Autoencoder([784, 256, 32], { output: 'sigmoid', ...options });
+  }),
+  'denoising-autoencoder': reconstruction('autoencoder 784-256-32 of inputs with 30 % masked', (options) => {
+    return new DenoisingAutoencoder([784, 256, 32], { output: 'sigmoid', ...options });
+  }),
+  'sparse-autoencoder': reconstruction('autoencoder 784-256 with a penalty on active units', (options) => {
+    return new SparseAutoencoder([784, 256], { output: 'sigmoid', weight: 1e-4, ...options });
+  }),
+  lenet5: digitImages('LeNet-5 with ReLU and max-pooling', (options) => new LeNet5(options)),
+  'lenet5-original': {
+    ...paddedDigits('LeNet-5 as published, with a sparse layer and radial basis functions', (options) => {
+      return new LeNet5Original(options);
+    }),
+    pixels: [-0.1, 1.175],
   },
-  logistic: {
-    ...digits,
-    description: 'logistic regression 784-10',
-    create: (options) => new MLP([784, 10], options),
-  },
-  'mnist1d-linear': {
-    ...curves,
-    description: 'linear classifier 40-10',
-    create: (options) => new Mnist1dLinear(options),
-  },
-  'mnist1d-mlp': {
-    ...curves,
-    description: 'perceptron 40-100-100-10 with a skip over its second layer',
-    create: (options) => new Mnist1dMLP(options),
-  },
+  'digit-cnn': paddedDigits('6@28² – 14² – 16@10² – 5² – 10', (options) => new DigitCNN(options)),
+  alexnet: large('AlexNet for one processor', (options) => new AlexNet(options)),
+  'alexnet-grouped': large('AlexNet as published, in two groups', (options) => new AlexNetGrouped(options)),
+  vgg11: vgg('vgg11'),
+  vgg13: vgg('vgg13'),
+  vgg16: vgg('vgg16'),
+  vgg19: vgg('vgg19'),
+  'vgg16-bn': vgg('vgg16', true),
+  'vgg11-bn-cifar': small('VGG of 11 layers with batch normalisation for 32 × 32', (options) => {
+    return new CifarVGG(vggLayers.vgg11, options);
+  }),
+  googlenet: large('Inception v1', (options) => new GoogLeNet(options)),
+  'googlenet-aux': large('Inception v1 with auxiliary classifiers', (options) => {
+    return new GoogLeNet({ auxiliary: true, ...options });
+  }),
+  resnet18: resnet('resnet18'),
+  resnet34: resnet('resnet34'),
+  resnet50: resnet('resnet50'),
+  resnet101: resnet('resnet101'),
+  resnet152: resnet('resnet152'),
+  'resnet18-cifar': small('ResNet-18 that begins with a 3×3 convolution', (options) => {
+    return new ResNet(...resnetLayers.resnet18, { classes: 10, stem: 'cifar', ...options });
+  }),
+  'cifar-resnet20': cifarResnet(3),
+  'cifar-resnet56': cifarResnet(9),
+  'cifar-resnet110': cifarResnet(18),
+  densenet121: densenet('densenet121'),
+  densenet169: densenet('densenet169'),
+  densenet201: densenet('densenet201'),
+  densenet161: densenet('densenet161'),
+  densenet264: densenet('densenet264'),
 } satisfies Record<string, ModelEntry>;
 
 /** Names that {@link createModel} takes. */

@@ -24,3 +24,11 @@ export const accuracy: Metric = (output, target) => {
 
 /** Mean of |output − target| over all elements; both of one shape. */
 export const meanAbsoluteError: Metric = (output, target) => output.sub(target).abs().mean();
+
+/** Σ (output − target)² of a row, its mean over the rows; both (N, …) of one shape. */
+export const squaredError: Metric = (output, target) =>
+  output
+    .sub(target)
+    .square()
+    .sum()
+    .div(output.shape[0] ?? 1);

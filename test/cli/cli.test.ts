@@ -29,7 +29,7 @@ describe('myelin', () => {
     [['train', '--lr', 'NaN'], 'Expected a number above 0.'],
     [['train', '--seed', '-1'], 'Expected an integer of at least 0.'],
     [['train', '--model', 'mnist1d-mpl'], "unknown model 'mnist1d-mpl' (did you mean 'mnist1d-mlp'?)"],
-    [['train', '--dataset', 'cifar'], "unknown dataset 'cifar'; there are mnist1d, mnist"],
+    [['train', '--dataset', 'imagenette'], "unknown dataset 'imagenette'; there are mnist1d"],
     [['train', '--optimizer', 'adma'], "did you mean 'adam'"],
     [['train', '--model', 'mlp', '--dataset', 'mnist1d'], 'mnist1d-mlp is a model for it'],
     [['train', '--resume'], '--resume needs a run'],
