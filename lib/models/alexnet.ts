@@ -4,7 +4,7 @@ import { Conv2d } from '../nn/conv.js';
 import { Dropout } from '../nn/dropout.js';
 import { constant_, normal_ } from '../nn/init.js';
 import { Linear } from '../nn/linear.js';
-import { LocalResponseNorm } from '../nn/local_response.js';
+import { LocalResponseNorm } from '../nn/norm.js';
 import { Module, type UnaryModule } from '../nn/module.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../nn/pool.js';
 import type { Tensor } from '../tensor.js';

@@ -5,7 +5,7 @@ import { Dropout } from '../nn/dropout.js';
 import { constant_, kaimingNormal_, normal_ } from '../nn/init.js';
 import { Linear } from '../nn/linear.js';
 import { Module, type UnaryModule } from '../nn/module.js';
-import { BatchNorm2d } from '../nn/norm.js';
+import { BatchNorm2d } from '../nn/batch_norm.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../nn/pool.js';
 import type { Tensor } from '../tensor.js';
 import type { ModelOptions } from './mlp.js';

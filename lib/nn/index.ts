@@ -32,7 +32,6 @@ export { GatedLinear, Highway, Residual } from './gating.js';
 export { Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold, Upsample, type UpsampleOptions } from './image.js';
 export * as init from './init.js';
 export { Flatten, Identity, Linear, type LinearOptions } from './linear.js';
-export { LocalResponseNorm, type LocalResponseNormOptions } from './local_response.js';
 export {
   BCELoss,
   BCEWithLogitsLoss,
