@@ -41,9 +41,29 @@ void turn_forward(Axis* axis) {
   axis->step = -axis->step, axis->every = -axis->every;
 }
 
+// y = act(bias) where there is nothing to sum.
+template <class T>
+void fill(const Correlation<T>& job) {
+  with_activation(job.activation, [&](auto fused) {
+    for (int64_t n = 0; n < job.images; n++) {
+      for (int64_t m = 0; m < job.groups * job.m; m++) {
+        const Vec<T> value = activate<decltype(fused)::value>(set1<T>(job.bias ? job.bias[m] : T(0)));
+        T* const y = job.y + n * job.yn + m * job.ym;
+        for (int64_t h = 0; h < job.h.out; h++) {
+          for (int64_t w = 0; w < job.w.out; w++) y[h * job.yh + w * job.yw] = lane(value, 0);
+        }
+      }
+    }
+  });
+}
+
 // The fastest way that fits.
 template <class T>
 Status run(Correlation<T> job, const Pool& pool) {
+  if (job.c == 0 || job.h.taps == 0 || job.w.taps == 0) {
+    fill(job);
+    return kOk;
+  }
   turn_forward(&job.h);
   turn_forward(&job.w);
   if constexpr (sizeof(T) == 4) {
@@ -51,7 +71,7 @@ Status run(Correlation<T> job, const Pool& pool) {
                       job.h.stride == 1 && job.w.stride == 1 && job.yw == 1 && job.yh == job.w.out;
     if (fits && winograd_pays(job.images, job.c, job.m, job.h.out, job.w.out)) return correlate_winograd(job, pool);
   }
-  return correlate(job, pool);
+  return correlate_direct(job, pool);
 }
 
 template <class T>

@@ -77,9 +77,52 @@ inline void for_tasks(const Pool& pool, int64_t n, double products, const F& bod
   parallel_for(pool, n, products <= kSerialProducts ? n : 1, body);
 }
 
-// The general way, for any geometry.
+// packed[k·R + r] = weight of output channel panel·R + r at inner index k = (channel, tap row, tap column); 0 past the last.
+template <int R, class T>
+void pack_filters(const Correlation<T>& job, int64_t group, int64_t panel, T* packed) {
+  const int64_t m0 = panel * R, taps = job.h.taps * job.w.taps;
+  if (job.ww == 1 && job.w.every == 1 && job.h.every == 1 && job.wh == job.w.taps && job.wc == taps) {
+    pack_panel<T, R>(job.weight + group * job.wg + m0 * job.wm, job.wm, 1, static_cast<int>(smaller(R, job.m - m0)),
+                     job.m - m0, job.c * taps, packed);
+    return;
+  }
+  for (int64_t c = 0; c < job.c; c++) {
+    for (int64_t th = 0; th < job.h.taps; th++) {
+      const T* from = job.weight + group * job.wg + m0 * job.wm + c * job.wc +
+                      (job.h.first + th * job.h.every) * job.wh + job.w.first * job.ww;
+      for (int64_t tw = 0; tw < job.w.taps; tw++, packed += R, from += job.w.every * job.ww) {
+        for (int r = 0; r < R; r++) packed[r] = m0 + r < job.m ? from[r * job.wm] : T(0);
+      }
+    }
+  }
+}
+
+template <int A>
+struct Fused {
+  static constexpr int value = A;
+};
+// body(Fused<activation>{})
+template <class F>
+inline void with_activation(int activation, const F& body) {
+  switch (activation) {
+    case kRelu:
+      return body(Fused<kRelu>{});
+    case kTanh:
+      return body(Fused<kTanh>{});
+    case kSigmoid:
+      return body(Fused<kSigmoid>{});
+    case kGelu:
+      return body(Fused<kGelu>{});
+    case kGeluTanh:
+      return body(Fused<kGeluTanh>{});
+    default:
+      return body(Fused<kNoActivation>{});
+  }
+}
+
+// The general way: any geometry with taps and channels, taps in order of growing input position.
 template <class T>
-Status correlate(const Correlation<T>& job, const Pool& pool);
+Status correlate_direct(const Correlation<T>& job, const Pool& pool);
 
 // By Winograd's F(4×4, 3×3), for 3×3 taps one after the other, input stride 1, and y's rows adjacent.
 template <class T>

@@ -1,7 +1,7 @@
 // The gradient of a convolution's weights as products of matrices over bands of output positions: rows are (channel, tap row,
 // tap column), read in place from a copy of the input with its padding; columns are output channels, whose dy is turned into
 // panels; the sum runs over positions. Bands are shared out over a fixed number of partial sums, added in order at the end.
-#include "conv.h"
+#include "conv_bands.h"
 #include "matmul_micro.h"
 
 namespace myelin {
@@ -13,82 +13,6 @@ constexpr int64_t kBandPositions = 512;
 constexpr int64_t kBandBytes = 160 * 1024;  // of copied input
 constexpr int64_t kWantedTasks = 16;
 constexpr int64_t kPartialBytes = int64_t{32} << 20;
-
-// How one dimension of a band is copied: as it lies, with tap t of position i at i·stride + t·dilation; or, where that would
-// hold many positions that no tap reads, once for each tap, at t·count + i.
-struct Copied {
-  int64_t size, position, tap;
-  bool by_tap;
-  Copied() = default;
-  Copied(int64_t count, int64_t taps, int64_t stride, int64_t dilation) {
-    const int64_t span = (count - 1) * stride + (taps - 1) * dilation + 1;
-    by_tap = span > taps * count + 16;
-    size = by_tap ? taps * count : span;
-    position = by_tap ? 1 : stride;
-    tap = by_tap ? count : dilation;
-  }
-};
-
-// Bands: `images` whole images, or part of one.
-struct Bands {
-  int64_t images, rows, columns;  // of one band, at most
-  int64_t by_image, by_row, by_column, count;
-};
-
-struct Band {
-  int64_t image, images, row, rows, column, columns;
-};
-
-Bands make_bands(const ConvShape& s) {
-  Bands b;
-  b.columns = smaller(s.ow, 2 * kBandPositions);
-  b.rows = smaller(s.oh, larger(1, kBandPositions / b.columns));
-  const bool whole = b.columns == s.ow && b.rows == s.oh;
-  b.images = whole ? smaller(s.n, larger(1, kBandPositions / (s.oh * s.ow))) : 1;
-  b.by_image = divide_up(s.n, b.images);
-  b.by_row = divide_up(s.oh, b.rows);
-  b.by_column = divide_up(s.ow, b.columns);
-  b.count = b.by_image * b.by_row * b.by_column;
-  return b;
-}
-
-Band band_at(const ConvShape& s, const Bands& b, int64_t i) {
-  const int64_t column = i % b.by_column * b.columns, row = i / b.by_column % b.by_row * b.rows;
-  const int64_t image = i / b.by_column / b.by_row * b.images;
-  return {image,  smaller(b.images, s.n - image),   row, smaller(b.rows, s.oh - row),
-          column, smaller(b.columns, s.ow - column)};
-}
-
-// out[j] = row[from + j] for j < n, 0 where that is outside [0, size).
-template <class T>
-void copy_padded(const T* row, int64_t from, int64_t size, int64_t n, T* out) {
-  const int64_t lead = smaller(n, larger(0, -from)), to = larger(lead, smaller(n, size - from));
-  for (int64_t j = 0; j < lead; j++) out[j] = T(0);
-  if (to > lead) memcpy(out + lead, row + from + lead, static_cast<size_t>(to - lead) * sizeof(T));
-  for (int64_t j = to; j < n; j++) out[j] = T(0);
-}
-
-// The part of one channel of one image that a band reads, with zeros around.
-template <class T>
-void copy_plane(const ConvShape& s, const Band& band, const Copied& ch, const Copied& cw, const T* x, T* out) {
-  for (int64_t i = 0; i < ch.size; i++, out += cw.size) {
-    const int64_t ih = ch.by_tap ? (band.row + i % ch.tap) * s.stride_h + i / ch.tap * s.dilation_h - s.pad_h
-                                 : band.row * s.stride_h + i - s.pad_h;
-    const bool inside = ih >= 0 && ih < s.h;
-    const T* const row = x + (inside ? ih * s.w : 0);
-    const int64_t from = band.column * s.stride_w - s.pad_w, size = inside ? s.w : 0;
-    if (!cw.by_tap) {
-      copy_padded(row, from, size, cw.size, out);
-      continue;
-    }
-    for (int64_t t = 0; t < s.kw; t++) {
-      for (int64_t j = 0; j < cw.tap; j++) {
-        const int64_t iw = from + t * s.dilation_w + j * s.stride_w;
-        out[t * cw.tap + j] = iw >= 0 && iw < size ? row[iw] : T(0);
-      }
-    }
-  }
-}
 
 // Where the rows of positions of a band begin in the copy.
 struct Segments {
@@ -162,6 +86,8 @@ constexpr PositionsTable<T> positions_table{};
 
 // The plan of a call; decided by the shape alone.
 struct WeightPlan {
+  Axis h, w;
+  Copied ch, cw;  // of the largest band
   Bands bands;
   int64_t c, m, panels, rows;     // channels of a group in and out, panels of m, rows of the product
   int64_t block, blocks, splits;  // channels of a task, tasks along them, partial sums
@@ -171,12 +97,14 @@ struct WeightPlan {
 template <class T>
 WeightPlan make_weight_plan(const ConvShape& s) {
   WeightPlan p;
-  p.bands = make_bands(s);
+  p.h = {s.h, s.oh, s.stride_h, s.kh, -s.pad_h, s.dilation_h, 0, 1};
+  p.w = {s.w, s.ow, s.stride_w, s.kw, -s.pad_w, s.dilation_w, 0, 1};
+  p.bands = make_bands(s.n, s.oh, s.ow, kBandPositions, 2 * kBandPositions);
   p.c = s.c / s.groups, p.m = s.m / s.groups;
   p.panels = divide_up(p.m, kColumns<T>);
   p.rows = p.c * s.kh * s.kw;
-  const int64_t plane = p.bands.images * Copied(p.bands.rows, s.kh, s.stride_h, s.dilation_h).size *
-                        Copied(p.bands.columns, s.kw, s.stride_w, s.dilation_w).size;
+  p.ch = Copied(p.bands.rows, p.h, false), p.cw = Copied(p.bands.columns, p.w, false);
+  const int64_t plane = p.bands.images * p.ch.size() * p.cw.size();
   p.block = smaller(p.c, larger(1, kBandBytes / static_cast<int64_t>(sizeof(T)) / plane));
   p.blocks = divide_up(p.c, p.block);
   p.copy_size = round_up(p.block * plane, 16);
@@ -195,16 +123,17 @@ void sum_bands(const ConvShape& s, const WeightPlan& plan, const T* x, const T* 
   const int64_t positions = s.oh * s.ow;
   const int64_t first = plan.bands.count * split / plan.splits, end = plan.bands.count * (split + 1) / plan.splits;
   for (int64_t i = first; i < end; i++) {
-    const Band band = band_at(s, plan.bands, i);
-    const Copied ch(band.rows, s.kh, s.stride_h, s.dilation_h), cw(band.columns, s.kw, s.stride_w, s.dilation_w);
-    const int64_t plane = ch.size * cw.size;
+    const Band band = band_at(plan.bands, s.n, s.oh, s.ow, i);
+    Copied ch = plan.ch, cw = plan.cw;
+    ch.resize(band.rows), cw.resize(band.columns);
+    const int64_t plane = ch.size() * cw.size();
     for (int64_t n = 0; n < band.images; n++) {
       for (int64_t c = 0; c < channels; c++) {
         const T* const from = x + ((band.image + n) * s.c + group * plan.c + c0 + c) * s.h * s.w;
-        copy_plane(s, band, ch, cw, from, copy + (c * band.images + n) * plane);
+        copy_plane(plan.h, plan.w, band, ch, cw, from, s.w, copy + (c * band.images + n) * plane);
       }
     }
-    const Segments segments = {band.images, band.rows, band.columns, plane, ch.position * cw.size, cw.position};
+    const Segments segments = {band.images, band.rows, band.columns, plane, ch.position * cw.size(), cw.position};
     const bool rows_adjacent = band.columns == s.ow;
     for (int64_t panel = 0; panel < plan.panels; panel++) {
       const int columns = static_cast<int>(smaller(W, plan.m - panel * W));
@@ -223,7 +152,7 @@ void sum_bands(const ConvShape& s, const WeightPlan& plan, const T* x, const T* 
       for (int64_t row = 0; row < channels * taps; row += kRows) {
         const int rows = static_cast<int>(smaller(kRows, channels * taps - row));
         for (int r = 0; r < rows; r++) {
-          at[r] = c * band.images * plane + th * ch.tap * cw.size + tw * cw.tap;
+          at[r] = c * band.images * plane + ch.tap(th) * cw.size() + cw.tap(tw);
           if (++tw == s.kw) {
             tw = 0;
             if (++th == s.kh) th = 0, c++;

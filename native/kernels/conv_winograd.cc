@@ -172,22 +172,11 @@ void transform_output(const Correlation<T>& job, const WinogradPlan<T>& plan, in
 }
 
 template <class T>
-void transform_output_with(const Correlation<T>& job, const WinogradPlan<T>& plan, int64_t group, int64_t row0,
-                           int64_t row1, int64_t m0, const T* products, int64_t step) {
-  switch (job.activation) {
-    case kRelu:
-      return transform_output<kRelu>(job, plan, group, row0, row1, m0, products, step);
-    case kTanh:
-      return transform_output<kTanh>(job, plan, group, row0, row1, m0, products, step);
-    case kSigmoid:
-      return transform_output<kSigmoid>(job, plan, group, row0, row1, m0, products, step);
-    case kGelu:
-      return transform_output<kGelu>(job, plan, group, row0, row1, m0, products, step);
-    case kGeluTanh:
-      return transform_output<kGeluTanh>(job, plan, group, row0, row1, m0, products, step);
-    default:
-      return transform_output<kNoActivation>(job, plan, group, row0, row1, m0, products, step);
-  }
+void finish_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, int64_t group, int64_t row0, int64_t row1,
+                  int64_t m0, const T* products, int64_t step) {
+  with_activation(job.activation, [&](auto fused) {
+    transform_output<decltype(fused)::value>(job, plan, group, row0, row1, m0, products, step);
+  });
 }
 
 // Many tiles: the weights are transformed first, then each task takes a block of tiles through all channels.
@@ -221,7 +210,7 @@ Status by_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, const Po
         multiply_tiles(plan, (last - row) * plan.wide, input, input_step,
                        weights + (group * plan.panels + panel) * plan.panel_size, smaller(2, plan.panels - panel),
                        products, step);
-        transform_output_with(job, plan, group, row, last, panel * kColumns<T>, products, step);
+        finish_tiles(job, plan, group, row, last, panel * kColumns<T>, products, step);
       }
     }
   });
@@ -260,7 +249,7 @@ Status by_channels(const Correlation<T>& job, const WinogradPlan<T>& plan, const
           const int64_t last = smaller(plan.rows, row + plan.block);
           multiply_tiles(plan, (last - row) * plan.wide, input + row * plan.wide * plan.c, input_step, weights, panels,
                          products, step);
-          transform_output_with(job, plan, group, row, last, 2 * i * kColumns<T>, products, step);
+          finish_tiles(job, plan, group, row, last, 2 * i * kColumns<T>, products, step);
         }
       }
     });
