@@ -124,6 +124,8 @@ function windows(
 
 interface MoveSpec {
   dims: number;
+  /** Rows of the windows when they are tiles two columns wide, else 0. */
+  tile: number;
   /** Shape of the input of the pooling. */
   shape: Shape;
 }
@@ -131,7 +133,7 @@ interface MoveSpec {
 // Scattering by the indices of maxima and gathering by them are each other's gradients.
 const scatterRule: Rule = {
   name: 'maxPool backward',
-  backward: (g, node) => [gather(g, node.saved(0), (node.extra as MoveSpec).dims)],
+  backward: (g, node) => [gather(g, node.saved(0), node.extra as MoveSpec)],
 };
 const gatherRule: Rule = {
   name: 'maxPool',
@@ -140,14 +142,25 @@ const gatherRule: Rule = {
 
 function scatter(dy: Tensor, indices: Tensor, spec: MoveSpec): Tensor {
   const dx = result(spec.shape, dy.code);
-  emit(SCATTER, [contiguous(dy), indices], [dx], [spec.dims], passNs(dx.numel + 3 * dy.numel));
+  emit(SCATTER, [contiguous(dy), indices], [dx], [spec.dims, spec.tile], passNs(dx.numel + 3 * dy.numel));
   return record(scatterRule, dx, [dy], [indices], spec);
 }
 
-function gather(x: Tensor, indices: Tensor, dims: number): Tensor {
+function gather(x: Tensor, indices: Tensor, spec: MoveSpec): Tensor {
   const out = result(indices.shape, x.code, indices.numel);
-  emit(GATHER, [contiguous(x), indices], [out], [dims], passNs(3 * out.numel));
-  return record(gatherRule, out, [x], [indices], { dims, shape: x.shape } satisfies MoveSpec);
+  emit(GATHER, [contiguous(x), indices], [out], [spec.dims], passNs(3 * out.numel));
+  return record(gatherRule, out, [x], [indices], spec);
+}
+
+/** The height of windows that are tiles two wide, all of them inside the input; 0 for others. */
+function tileRows(params: readonly number[], from: Shape, to: Shape): number {
+  if (params.length === 1) return 0;
+  const [dims, kd, kh, kw, sd, sh, sw, pd, ph, pw, dd, dh, dw] = params as number[];
+  const tiles = kd === 1 && sd === 1 && kh === sh && kw === 2 && sw === 2 && pd! + ph! + pw! === 0;
+  const flat = dims! < 3 && dd! * dh! * dw! === 1;
+  const [height, width] = dims === 1 ? [1, to.at(-1)!] : [to.at(-2)!, to.at(-1)!];
+  const inside = 2 * width <= from.at(-1)! && kh! * height <= (dims === 1 ? 1 : from.at(-2)!);
+  return tiles && flat && inside ? kh! : 0;
 }
 
 function pooledMax(
@@ -161,7 +174,7 @@ function pooledMax(
   checkBoolean(fn, 'returnIndices', returnIndices);
   const input = contiguous(x);
   const out = result(shape, x.code);
-  const spec: MoveSpec = { dims: params[0]!, shape: x.shape };
+  const spec: MoveSpec = { dims: params[0]!, tile: tileRows(params, x.shape, shape), shape: x.shape };
   if (!returnIndices && !recording([x])) {
     emit(op, [input], [out], params, passNs(2 * x.numel));
     return record(gatherRule, out, [x]);

@@ -27,9 +27,10 @@ struct ResampleAxis {
   int32_t* index;
   T* weight;
 
+  // NaN becomes 0.
   int32_t clamp(double i) const {
     const double last = static_cast<double>(in - 1);
-    return static_cast<int32_t>(i < 0 ? 0 : i > last ? last : i);
+    return static_cast<int32_t>(i > last ? last : i > 0 ? i : 0);
   }
 
   // Weights of the cubic convolution (Keys, 1981) with a = -0.75 for the taps at distances 1 + t, t, 1 - t and 2 - t.

@@ -84,8 +84,9 @@ struct Moments {
   double variance() const { return count > 0 ? squares / count : NAN; }
 };
 
-template <class T>
-inline void add_block(Moments& m, const T* x, const Segments& s) {
+// Meanwhile, where it is given, `to` is fetched: sums are bound by memory, what follows them may be not.
+template <bool Fetch, class T>
+inline void add_block(Moments& m, const T* x, const Segments& s, const T* to) {
   const double n = static_cast<double>(s.count * s.length);
   double first[1] = {m.mean};
   if (m.count == 0) {
@@ -97,6 +98,7 @@ inline void add_block(Moments& m, const T* x, const Segments& s) {
   const Vec<T> c = set1<T>(center);
   double sums[2] = {0, 0};
   gather_sums<T>(s, sums, [&](int64_t i, int lanes, Vec<T>* acc) {
+    if (Fetch) prefetch(to + i);
     const Vec<T> d = zero_past(load_part(x + i, lanes) - c, lanes);
     acc[0] = acc[0] + d;
     acc[1] = fma(d, d, acc[1]);
@@ -105,21 +107,22 @@ inline void add_block(Moments& m, const T* x, const Segments& s) {
 }
 
 // Moments of all segments, read once in blocks that fit the innermost cache.
-template <class T>
-inline Moments moments_of(const T* x, const Segments& s) {
+template <bool Fetch = false, class T>
+inline Moments moments_of(const T* x, const Segments& s, const T* to = nullptr) {
   constexpr int64_t block = 4 * kMomentBlock;
   Moments m;
   if (s.length >= block) {
     for (int64_t r = 0; r < s.count; ++r) {
       for (int64_t from = 0; from < s.length; from += block) {
         const int64_t n = s.length - from < block ? s.length - from : block;
-        add_block(m, x + r * s.stride + from, {1, n, n});
+        add_block<Fetch>(m, x + r * s.stride + from, {1, n, n}, Fetch ? to + r * s.stride + from : nullptr);
       }
     }
   } else {
     const int64_t most = s.length > 0 ? block / s.length : 1;
     for (int64_t r = 0; r < s.count; r += most) {
-      add_block(m, x + r * s.stride, {s.count - r < most ? s.count - r : most, s.length, s.stride});
+      add_block<Fetch>(m, x + r * s.stride, {s.count - r < most ? s.count - r : most, s.length, s.stride},
+                       Fetch ? to + r * s.stride : nullptr);
     }
   }
   return m;

@@ -63,12 +63,13 @@ struct NormForward {
     double m = 0;
     double variance;
     if (centered) {
-      const Moments moments = moments_of(row, {1, n, n});
+      const Moments moments = moments_of<true>(row, {1, n, n}, out + r * n);
       m = moments.mean;
       variance = moments.variance();
     } else {
       double sum[1] = {0};
       gather_sums<T>({1, n, n}, sum, [&](int64_t i, int lanes, Vec<T>* acc) {
+        prefetch(out + r * n + i);
         const Vec<T> v = load_part(row + i, lanes);
         acc[0] = fma(v, v, acc[0]);
       });
@@ -113,6 +114,7 @@ struct NormForward {
     return kOk;
   }
 
+  // Both fetch the next row.
   static void affine(const T* from, T* to, int64_t n, const Standard<T>& s, T w, T b) {
     const Vec<T> high = set1<T>(s.high), scale = set1<T>(s.scale * w), shift = set1<T>(b - s.low * (s.scale * w));
     for_vectors<T>(n,
@@ -122,6 +124,7 @@ struct NormForward {
   static void elementwise(const T* from, T* to, int64_t n, const Standard<T>& s, const T* w, const T* b) {
     const Vec<T> high = set1<T>(s.high), scale = set1<T>(s.scale), shift = set1<T>(-s.low * s.scale);
     for_vectors<T>(n, [&](int64_t i, int k) {
+      prefetch(from + n + i);
       const Vec<T> standard = fma(load_part(from + i, k) - high, scale, shift);
       store_part(to + i, fma(standard, load_part(w + i, k), load_part(b + i, k)), k);
     });
@@ -302,6 +305,7 @@ struct NormBackward {
       const Vec<T> h = set1<T>(s.high);
       double sum[2] = {0, 0};
       gather_sums<T>({1, n, n}, sum, [&](int64_t i, int lanes, Vec<T>* acc) {
+        prefetch(dx + at + q * step + i);
         const Vec<T> a = load_part(g + i, lanes) * load_part(w + i, lanes);
         acc[0] = acc[0] + a;
         acc[1] = fma(a, load_part(v + i, lanes) - h, acc[1]);
@@ -318,6 +322,8 @@ struct NormBackward {
       const Vec<T> weights = load_part(w + i, k);
       Vec<T> dot = load_part(dot_acc + i, k), sum = load_part(sum_acc + i, k);
       for (int q = 0; q < R; ++q) {
+        prefetch(dy + at + (q + R) * step + i);
+        prefetch(x + at + (q + R) * step + i);
         const Vec<T> g = load_part(dy + at + q * step + i, k);
         const Vec<T> d = load_part(x + at + q * step + i, k) - high[q];
         sum = sum + g;

@@ -8,6 +8,7 @@
 #include "blocks.h"
 #include "call.h"
 #include "pool_window.h"
+#include "vectors.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -18,54 +19,58 @@ namespace {
 template <class I>
 MYELIN_INLINE void store_index(int32_t* to, Vec<I> v, int lanes) {
   if constexpr (sizeof(I) == 4) {
-    if (lanes == Vec<I>::N) {
-      store(to, v);
-    } else {
-      store_n(to, v, lanes);
-    }
+    store_part(to, v, lanes);
   } else {
     for (int i = 0; i < lanes; ++i) to[i] = static_cast<int32_t>(lane(v, i));
+  }
+}
+
+template <class I>
+MYELIN_INLINE Vec<I> load_index(const int32_t* from, int lanes) {
+  if constexpr (sizeof(I) == 4) {
+    return load_part(from, lanes);
+  } else {
+    alignas(kVectorBytes) I wide[Vec<I>::N] = {};
+    for (int i = 0; i < lanes; ++i) wide[i] = from[i];
+    return load(wide);
   }
 }
 
 template <class T>
 struct MaxPool {
   PoolShape shape;
+  const Taps* across;  // windows along the rows
+  int64_t low;         // outputs [low, high) of a row have windows inside the input
+  int64_t high;
   const T* x;
   T* out;
   int32_t* indices;  // null: not wanted
 
-  void row(int64_t r) const {
-    const PoolRow at(shape, r);
+  void row(const PoolRow& at, int64_t r) const {
     const PoolAxis& w = shape.axis[2];
     const int64_t to = r * w.out;
-    int64_t low = w.out, high = w.out;
-    if (w.kernel > 0) {
-      low = w.low();
-      high = w.high();
-    }
     for (int64_t o = 0; o < low; ++o) one(at, o, to + o);
     if (w.stride == 1) {
-      inside<1>(at, to, low, high);
+      inside<1>(at, to);
     } else if (w.stride == 2) {
-      inside<2>(at, to, low, high);
+      inside<2>(at, to);
     } else {
-      inside<0>(at, to, low, high);
+      inside<0>(at, to);
     }
     for (int64_t o = high; o < w.out; ++o) one(at, o, to + o);
   }
 
   template <int Stride>
-  void inside(const PoolRow& at, int64_t to, int64_t low, int64_t high) const {
+  void inside(const PoolRow& at, int64_t to) const {
     if (indices != nullptr) {
-      vectors<Stride, true>(at, to, low, high);
+      vectors<Stride, true>(at, to);
     } else {
-      vectors<Stride, false>(at, to, low, high);
+      vectors<Stride, false>(at, to);
     }
   }
 
   template <int Stride, bool Index>
-  MYELIN_INLINE void vectors(const PoolRow& at, int64_t to, int64_t low, int64_t high) const {
+  MYELIN_INLINE void vectors(const PoolRow& at, int64_t to) const {
     constexpr int N = Vec<T>::N;
     int64_t o = low;
     for (; o + N <= high; o += N) vector<Stride, Index>(at, to + o, o, N);
@@ -98,17 +103,12 @@ struct MaxPool {
         }
       });
     });
-    if (lanes == N) {
-      store(out + to, best);
-    } else {
-      store_n(out + to, best, lanes);
-    }
+    store_part(out + to, best, lanes);
     if constexpr (Index) store_index<I>(indices + to, where, lanes);
   }
-  static constexpr int N = Vec<T>::N;
 
   void one(const PoolRow& at, int64_t o, int64_t to) const {
-    const Taps w = shape.axis[2].taps(o);
+    const Taps w = across[o];
     const T* plane = x + at.plane * shape.in_plane();
     T best = static_cast<T>(-INFINITY);
     int64_t where = (at.d.first * shape.axis[1].in + at.h.first) * shape.axis[2].in + w.first;
@@ -129,9 +129,18 @@ struct MaxPool {
 
 template <class T>
 Status max_pool(const Call& c, const PoolShape& shape) {
-  MaxPool<T> op{shape, static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data),
-                c.nout > 1 ? static_cast<int32_t*>(c.out[1].data) : nullptr};
-  each_pool_row(*c.pool, shape, [&](int64_t r) { op.row(r); });
+  const Taps* taps = list_taps(*c.pool, shape);
+  if (taps == nullptr) return kOutOfMemory;
+  const PoolAxis& w = shape.axis[2];
+  const bool adaptive = w.kernel == 0;
+  const MaxPool<T> op{shape,
+                      taps + shape.axis[0].out + shape.axis[1].out,
+                      adaptive ? w.out : w.low(),
+                      adaptive ? w.out : w.high(),
+                      static_cast<const T*>(c.in[0].data),
+                      static_cast<T*>(c.out[0].data),
+                      c.nout > 1 ? static_cast<int32_t*>(c.out[1].data) : nullptr};
+  each_pool_row(*c.pool, shape, taps, [&](const PoolRow& at, int64_t r) { op.row(at, r); });
   return kOk;
 }
 
@@ -152,6 +161,38 @@ Status run_max(const Call& c, bool adaptive) {
   }
   if (c.out[0].numel == 0) return kOk;
   return x.dtype == kFloat32 ? max_pool<float>(c, shape) : max_pool<double>(c, shape);
+}
+
+// Gradients of maxima over tiles 2 wide, by vectors: each element of dx is written once, dy where its index says so.
+template <class T>
+void spread_tiles(const Pool& pool, const PoolShape& s, int64_t tile, const T* dy, const int32_t* indices, T* dx) {
+  constexpr int N = Vec<T>::N;
+  using I = Int<T>;
+  const PoolAxis &h = s.axis[1], &w = s.axis[2];
+  const int64_t wide = s.in_plane(), n = s.out_plane(), rest = w.in - 2 * w.out;
+  each_plane(pool, s, [&](int64_t p) {
+    for (int64_t o = 0; o < h.out; ++o) {
+      const T* g = dy + p * n + o * w.out;
+      const int32_t* index = indices + p * n + o * w.out;
+      for (int64_t t = 0; t < tile; ++t) {
+        const int64_t row = (o * tile + t) * w.in;
+        T* to = dx + p * wide + row;
+        int64_t i = 0;
+        for (; i < w.out; i += N) {
+          const int k = w.out - i < N ? static_cast<int>(w.out - i) : N;
+          const Vec<I> at = load_index<I>(index + i, k);
+          const Vec<I> first = (iota<I>() << 1) + set1<I>(static_cast<I>(row + 2 * i));
+          const Vec<T> v = load_part(g + i, k);
+          const Vec<T> even = zero_unless(at == first, v), odd = zero_unless(at == first + set1<I>(1), v);
+          const Vec<T> low = shuffle<ZipLanes<N, 0>>(even, odd), high = shuffle<ZipLanes<N, 1>>(even, odd);
+          store_part(to + 2 * i, low, 2 * k < N ? 2 * k : N);
+          if (2 * k > N) store_part(to + 2 * i + N, high, 2 * k - N);
+        }
+        for (int64_t j = w.in - rest; j < w.in; ++j) to[j] = 0;
+      }
+    }
+    memset(dx + p * wide + h.out * tile * w.in, 0, static_cast<size_t>((h.in - h.out * tile) * w.in) * sizeof(T));
+  });
 }
 
 // dx = 0, then dx[indices[i]] += dy[i] plane by plane (Scatter), or the reverse: out[i] = x[indices[i]].
@@ -183,7 +224,7 @@ Status move_by_index(const Call& c, const PoolShape& shape) {
 
 template <bool Scatter>
 Status run_move(const Call& c) {
-  if (c.nin != 2 || c.nout != 1 || c.nparams != 1) return kBadParameter;
+  if (c.nin != 2 || c.nout != 1 || c.nparams != (Scatter ? 2 : 1)) return kBadParameter;
   const View& wide = Scatter ? c.out[0] : c.in[0];
   const View& narrow = Scatter ? c.in[0] : c.out[0];
   const View& indices = c.in[1];
@@ -192,6 +233,24 @@ Status run_move(const Call& c) {
   PoolShape shape;
   if (const Status status = shape.init(wide, narrow, c.params[0])) return status;
   if (wide.numel == 0) return kOk;
+  if (Scatter && c.params[1] != 0) {
+    const double tile = c.params[1];
+    const PoolAxis &h = shape.axis[1], &w = shape.axis[2];
+    if (!(tile >= 1 && tile <= static_cast<double>(h.in)) || tile != ::floor(tile)) return kBadParameter;
+    const int64_t high = static_cast<int64_t>(tile);
+    if (shape.axis[0].in != 1 || shape.axis[0].out != 1 || w.out > w.in / 2 || h.out > h.in / high) return kBadShape;
+    const auto go = [&](auto zero) {
+      using T = decltype(zero);
+      spread_tiles(*c.pool, shape, high, static_cast<const T*>(narrow.data), static_cast<const int32_t*>(indices.data),
+                   static_cast<T*>(wide.data));
+    };
+    if (wide.dtype == kFloat32) {
+      go(0.0f);
+    } else {
+      go(0.0);
+    }
+    return kOk;
+  }
   return wide.dtype == kFloat32 ? move_by_index<float, Scatter>(c, shape) : move_by_index<double, Scatter>(c, shape);
 }
 
@@ -202,8 +261,10 @@ struct AvgPool {
   double divisor;  // 0: by the size of the window
   const T* from;
   T* to;
-
-  bool adaptive() const { return shape.axis[2].kernel == 0; }
+  const Taps* taps;    // of all outputs
+  const Taps* across;  // of those of a row
+  int64_t low;         // outputs [low, high) of a row have windows inside the input and are taken as vectors
+  int64_t high;
 
   double divide_by(const PoolRow& at, int64_t o, const Taps& w) const {
     if (divisor != 0) return divisor;
@@ -212,31 +273,24 @@ struct AvgPool {
                                shape.axis[2].padded_count(o));
   }
 
-  void row(int64_t r) const {
-    const PoolRow at(shape, r);
+  void row(const PoolRow& at, int64_t r) const {
     const PoolAxis& w = shape.axis[2];
-    int64_t low = w.out, high = w.out;
-    // Wide windows are summed along the row instead.
-    if (!adaptive() && w.kernel * w.stride <= 64) {
-      low = w.low();
-      high = w.high();
-    }
     for (int64_t o = 0; o < low; ++o) one(at, o, r * w.out + o);
     if (low < high) {
-      const T by = static_cast<T>(divide_by(at, low, w.taps(low)));
+      const T by = static_cast<T>(divide_by(at, low, across[low]));
       if (w.stride == 1) {
-        vectors<1>(at, r * w.out, low, high, by);
+        vectors<1>(at, r * w.out, by);
       } else if (w.stride == 2) {
-        vectors<2>(at, r * w.out, low, high, by);
+        vectors<2>(at, r * w.out, by);
       } else {
-        vectors<0>(at, r * w.out, low, high, by);
+        vectors<0>(at, r * w.out, by);
       }
     }
     for (int64_t o = high; o < w.out; ++o) one(at, o, r * w.out + o);
   }
 
   template <int Stride>
-  MYELIN_INLINE void vectors(const PoolRow& at, int64_t row, int64_t low, int64_t high, T by) const {
+  MYELIN_INLINE void vectors(const PoolRow& at, int64_t row, T by) const {
     constexpr int N = Vec<T>::N;
     int64_t o = low;
     for (; o + N <= high; o += N) vector<Stride>(at, row + o, o, N, by);
@@ -254,16 +308,12 @@ struct AvgPool {
                           [&](Vec<T> v, int64_t) { sum = sum + v; });
     });
     sum = sum / set1<T>(by);
-    if (lanes == Vec<T>::N) {
-      store(to + put, sum);
-    } else {
-      store_n(to + put, sum, lanes);
-    }
+    store_part(to + put, sum, lanes);
   }
 
   void one(const PoolRow& at, int64_t o, int64_t put) const {
     constexpr int N = Vec<T>::N;
-    const Taps w = shape.axis[2].taps(o);
+    const Taps w = across[o];
     const T* plane = from + at.plane * shape.in_plane() + w.first;
     double sum = 0;
     at.inputs(shape, [&](int64_t offset) {
@@ -284,28 +334,43 @@ struct AvgPool {
     const int64_t wide = shape.in_plane(), rows = shape.axis[0].out * shape.axis[1].out;
     T* dx = to + p * wide;
     memset(dx, 0, static_cast<size_t>(wide) * sizeof(T));
+    if (rows == 0) return;
+    PoolRow at(shape, taps, p * rows);
     for (int64_t r = 0; r < rows; ++r) {
-      const PoolRow at(shape, p * rows + r);
       const T* dy = from + (p * rows + r) * w.out;
       for (int64_t o = 0; o < w.out; ++o) {
-        const Taps taps = w.taps(o);
-        const T share = static_cast<T>(static_cast<double>(dy[o]) / divide_by(at, o, taps));
+        const Taps window = across[o];
+        const T share = static_cast<T>(static_cast<double>(dy[o]) / divide_by(at, o, window));
         at.inputs(shape, [&](int64_t offset) {
-          T* to_row = dx + offset + taps.first;
-          for (int64_t k = 0; k < taps.count; ++k) to_row[k] += share;
+          T* to_row = dx + offset + window.first;
+          for (int64_t k = 0; k < window.count; ++k) to_row[k] += share;
         });
       }
+      if (r + 1 < rows) at.next(shape, taps);
     }
   }
 };
 
 template <class T>
 Status avg_pool(const Call& c, const PoolShape& shape, bool padded, double divisor, bool gradient) {
-  const AvgPool<T> op{shape, padded, divisor, static_cast<const T*>(c.in[0].data), static_cast<T*>(c.out[0].data)};
+  const Taps* taps = list_taps(*c.pool, shape);
+  if (taps == nullptr) return kOutOfMemory;
+  const PoolAxis& w = shape.axis[2];
+  // Wide windows are summed along the row instead.
+  const bool vectors = w.kernel > 0 && w.kernel * w.stride <= 64;
+  const AvgPool<T> op{shape,
+                      padded,
+                      divisor,
+                      static_cast<const T*>(c.in[0].data),
+                      static_cast<T*>(c.out[0].data),
+                      taps,
+                      taps + shape.axis[0].out + shape.axis[1].out,
+                      vectors ? w.low() : w.out,
+                      vectors ? w.high() : w.out};
   if (gradient) {
     each_plane(*c.pool, shape, [&](int64_t p) { op.plane_backward(p); });
   } else {
-    each_pool_row(*c.pool, shape, [&](int64_t r) { op.row(r); });
+    each_pool_row(*c.pool, shape, taps, [&](const PoolRow& at, int64_t r) { op.row(at, r); });
   }
   return kOk;
 }

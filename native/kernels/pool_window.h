@@ -6,6 +6,7 @@
 #include "../simd/simd.h"
 #include "blocks.h"
 #include "call.h"
+#include "vectors.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -115,7 +116,7 @@ struct PoolShape {
   }
 };
 
-// A row of outputs and where its windows are in depth and height.
+// A row of outputs and where its windows are in depth and height. `taps` are those of all outputs of the two dimensions.
 struct PoolRow {
   int64_t plane;
   int64_t depth;  // of the output
@@ -123,13 +124,26 @@ struct PoolRow {
   Taps d;
   Taps h;
 
-  PoolRow(const PoolShape& s, int64_t row) {
+  PoolRow(const PoolShape& s, const Taps* taps, int64_t row) {
     height = row % s.axis[1].out;
     row /= s.axis[1].out;
     depth = row % s.axis[0].out;
     plane = row / s.axis[0].out;
-    d = s.axis[0].taps(depth);
-    h = s.axis[1].taps(height);
+    find(s, taps);
+  }
+  void next(const PoolShape& s, const Taps* taps) {
+    if (++height == s.axis[1].out) {
+      height = 0;
+      if (++depth == s.axis[0].out) {
+        depth = 0;
+        ++plane;
+      }
+    }
+    find(s, taps);
+  }
+  void find(const PoolShape& s, const Taps* taps) {
+    d = taps[depth];
+    h = taps[s.axis[0].out + height];
   }
   // fn(offset in the plane) for every input row under the windows, in order.
   template <class F>
@@ -142,12 +156,28 @@ struct PoolRow {
   }
 };
 
-// body(row) for all rows of outputs, in parallel.
+// The windows of all outputs, dimension after dimension; null when there is no memory.
+inline const Taps* list_taps(const Pool& pool, const PoolShape& s) {
+  const int64_t n = s.axis[0].out + s.axis[1].out + s.axis[2].out;
+  Taps* taps = static_cast<Taps*>(pool.scratch(pool.self, -1, static_cast<size_t>(n) * sizeof(Taps)));
+  if (taps == nullptr) return nullptr;
+  Taps* to = taps;
+  for (const PoolAxis& a : s.axis) {
+    for (int64_t o = 0; o < a.out; ++o) *to++ = a.taps(o);
+  }
+  return taps;
+}
+
+// body(row, number of the row) for all rows of outputs, in parallel.
 template <class F>
-inline void each_pool_row(const Pool& pool, const PoolShape& s, const F& body) {
+inline void each_pool_row(const Pool& pool, const PoolShape& s, const Taps* taps, const F& body) {
   const int64_t rows = s.out_rows(), work = s.axis[2].out * s.taps_about();
   const auto run = [&](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; ++r) body(r);
+    PoolRow row(s, taps, begin);
+    for (int64_t r = begin; r < end; ++r) {
+      body(row, r);
+      if (r + 1 < end) row.next(s, taps);
+    }
   };
   if (rows * work <= 2 * kChunk) {
     run(0, rows, 0);
@@ -184,12 +214,18 @@ struct EvenOddLanes {
   static constexpr int at(int i) { return i < N / 2 ? 2 * i : 2 * i + 1; }
 };
 
+// The low (Half = 0) or high halves of a and b, lane by lane in turn.
+template <int N, int Half>
+struct ZipLanes {
+  static constexpr int at(int i) { return Half * N / 2 + i / 2 + (i % 2 == 1 ? N : 0); }
+};
+
 // p[0], p[stride], … of `lanes` elements; reads none but what lies between.
 template <class T, int Stride>
 MYELIN_INLINE Vec<T> load_stepped(const T* p, int64_t stride, int lanes) {
   constexpr int N = Vec<T>::N;
   if constexpr (Stride == 1) {
-    return lanes == N ? load(p) : load_n(p, lanes);
+    return load_part(p, lanes);
   } else if constexpr (Stride == 2) {
     if (lanes == N) return shuffle<EvenOddLanes<N>>(load(p), load(p + N - 1));
     return load_strided(p, 2, lanes);
