@@ -82,7 +82,10 @@ async function readReport(files: readonly string[]): Promise<Report> {
       if (gflops !== undefined) states.set(threads, { gflops, gbs: { cache, memory }, cacheBytes: NaN });
     }
   }
-  return { results: [...results.values()], states, failures: [] };
+  const order = new Map(catalogue.map(({ name }, i) => [name, i]));
+  const place = ({ name }: Result): number => order.get(name) ?? catalogue.length;
+  const sorted = [...results.values()].sort((a, b) => place(a) - place(b) || a.threads - b.threads);
+  return { results: sorted, states, failures: [] };
 }
 
 process.exitCode = await main();

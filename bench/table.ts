@@ -57,7 +57,7 @@ function table(results: readonly Result[], kind: string): Row[] | undefined {
   const kernels = kind === 'kernel';
   const header = [kind, 'threads', 'median ms', 'min ms', kernels ? 'best rate' : 'samples/s', 'limit ms', 'of limit'];
   if (!kernels) header.push('peak MB', 'check');
-  for (const lib of libs) header.push(`${lib} ms`, 'ratio');
+  for (const lib of libs) header.push(`${lib} ms`, 'ratio', ...(kernels ? [] : ['peak MB']));
   const rows = ours.map((result): Row => {
     const { name, threads, limit_ms: limit, samples_per_s: samples = NaN } = result;
     const row = [
@@ -73,6 +73,7 @@ function table(results: readonly Result[], kind: string): Row[] | undefined {
     for (const lib of libs) {
       const peer = ofKind.find((other) => other.lib === lib && other.name === name && other.threads === threads);
       row.push(...(peer === undefined ? [NONE, NONE] : [ms(medianMs(peer)), ratio(peer)]));
+      if (!kernels) row.push(peer?.peak_rss_mb?.toFixed(0) ?? NONE);
     }
     return row;
   });
