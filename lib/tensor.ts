@@ -15,10 +15,14 @@ import {
   readItemSync,
 } from './native/stream.js';
 import { checkTensor, passNs } from './ops/apply.js';
+import { relu } from './ops/activation.js';
 import * as binary from './ops/binary.js';
 import * as cast from './ops/cast.js';
+import { clamp } from './ops/clamp.js';
 import type { NestedArray } from './ops/create.js';
 import { fillRandom } from './ops/random.js';
+import { addcdiv, addcmul, lerp, type ValueOptions } from './ops/ternary.js';
+import * as unary from './ops/unary.js';
 import type { Generator } from './random.js';
 import {
   broadcastShapes,
@@ -316,6 +320,7 @@ export class Tensor extends StructureMethods {
     this.checkWritable(fn);
     let operand = binary.checkOperand(fn, 'the operand', other);
     if (typeof operand !== 'number') {
+      checkOutsideGraph(fn, operand);
       if (!sameShape(broadcastShapes(fn, this.shape, operand.shape), this.shape)) {
         throw new ShapeError(
           `${fn}: expected a shape that broadcasts to ${formatShape(this.shape)}, got ${formatShape(operand.shape)}`,
@@ -353,6 +358,112 @@ export class Tensor extends StructureMethods {
     return this.update('div_', DIV, other);
   }
 
+  /** Replaces the elements by what `fn` makes of them: a tensor of this shape and dtype. */
+  private replace(name: string, fn: (x: Tensor) => Tensor, ...others: readonly (Operand | undefined)[]): this {
+    this.checkWritable(name);
+    for (const other of others) if (other instanceof Tensor) checkOutsideGraph(name, other);
+    const made = fn(this.detach());
+    if (made.code !== this.code) {
+      throw new DTypeError(`${name}: a ${made.dtype} result does not fit a tensor of ${this.dtype}`);
+    }
+    return this.copy_(made);
+  }
+
+  /** this = −this, in place. */
+  neg_(): this {
+    return this.replace('neg_', unary.neg);
+  }
+
+  /** this = |this|, in place. */
+  abs_(): this {
+    return this.replace('abs_', unary.abs);
+  }
+
+  /** this = eˣ of this, in place. */
+  exp_(): this {
+    return this.replace('exp_', unary.exp);
+  }
+
+  /** this = the natural logarithm of this, in place. */
+  log_(): this {
+    return this.replace('log_', unary.log);
+  }
+
+  /** this = the square root of this, in place. */
+  sqrt_(): this {
+    return this.replace('sqrt_', unary.sqrt);
+  }
+
+  /** this = 1/√ of this, in place. */
+  rsqrt_(): this {
+    return this.replace('rsqrt_', unary.rsqrt);
+  }
+
+  /** this = 1/this, in place. */
+  reciprocal_(): this {
+    return this.replace('reciprocal_', unary.reciprocal);
+  }
+
+  /** this = the square of this, in place. */
+  square_(): this {
+    return this.replace('square_', unary.square);
+  }
+
+  /** this = this rounded down, in place. */
+  floor_(): this {
+    return this.replace('floor_', unary.floor);
+  }
+
+  /** this = this rounded up, in place. */
+  ceil_(): this {
+    return this.replace('ceil_', unary.ceil);
+  }
+
+  /** this = this without fractions, in place. */
+  trunc_(): this {
+    return this.replace('trunc_', unary.trunc);
+  }
+
+  /** this = the logistic function of this, in place. */
+  sigmoid_(): this {
+    return this.replace('sigmoid_', unary.sigmoid);
+  }
+
+  /** this = the hyperbolic tangent of this, in place. */
+  tanh_(): this {
+    return this.replace('tanh_', unary.tanh);
+  }
+
+  /** this = max(this, 0), in place. */
+  relu_(): this {
+    return this.replace('relu_', relu);
+  }
+
+  /** this = this limited to [min, max], in place. */
+  clamp_(min?: Operand, max?: Operand): this {
+    return this.replace('clamp_', (x) => clamp(x, min, max), min, max);
+  }
+
+  /** this = this to the power of `other`, in place. */
+  pow_(other: Operand): this {
+    return this.replace('pow_', (x) => binary.pow(x, other), other);
+  }
+
+  /** this += weight · (end − this), in place. */
+  lerp_(end: Tensor, weight: Operand): this {
+    return this.replace('lerp_', (x) => lerp(x, end, weight), end, weight);
+  }
+
+  /** this += value · a · b, in place. */
+  addcmul_(a: Tensor, b: Tensor, options?: ValueOptions): this {
+    return this.replace('addcmul_', (x) => addcmul(x, a, b, options), a, b);
+  }
+
+  /** this += value · a / b, in place. */
+  addcdiv_(a: Tensor, b: Tensor, options?: ValueOptions): this {
+    return this.replace('addcdiv_', (x) => addcdiv(x, a, b, options), a, b);
+  }
+
   /** Shape and dtype: reading values would have to wait. */
   override toString(): string {
     return `Tensor(${formatShape(this.shape)}, ${this.dtype})`;
@@ -362,6 +473,15 @@ export class Tensor extends StructureMethods {
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     if (this.disposed) return `${this.toString()} (disposed)`;
     return format(this);
+  }
+}
+
+/** What is written in place is not recorded, so nothing that needs a gradient may go into it. */
+function checkOutsideGraph(fn: string, operand: Tensor): void {
+  if (operand.requiresGrad && isGradEnabled()) {
+    throw new AutogradError(
+      `${fn}: an operand that requires a gradient can only be used in place within noGrad(() => …), or detached`,
+    );
   }
 }
 

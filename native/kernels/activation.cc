@@ -229,7 +229,7 @@ Status hardsigmoid_backward(const Call& c) {
 // x hardsigmoid(x)
 Status hardswish(const Call& c) {
   return unary_float(
-      c, [](auto x) { return x * ramp(x) / number(x, 6); }, kDivide);
+      c, [](auto x) { return x * (ramp(x) / number(x, 6)); }, kDivide);
 }
 // 0 below -3, dy above 3, else dy (x / 3 + 1/2)
 Status hardswish_backward(const Call& c) {

@@ -21,6 +21,11 @@ struct InverseData<float> {
   static constexpr float log10_2_high = 0x1.344p-2f, log10_2_low = 4.60503898e-6f;
   static constexpr float half_pi = 1.57079637f, half_pi_low = -4.37113883e-8f;
   static constexpr float atan_large = 0x1p120f, atan_small = 0x1p-90f, atan_up = 0x1p30f;
+  // (1 + 2t) e^(t^2) erfc(t) in (t - c) / (t + c), t >= 0
+  static constexpr float erfc_center = 2.0f;
+  static constexpr float erfc_p[] = {1.276978395f,     -0.0927639959f,   -0.166031569f,   0.164055628f,
+                                     -0.05420251879f,  -0.008060730648f, 0.008624687679f, 0.001311984156f,
+                                     -0.001221358664f, -0.0003952302457f};
   // (asin x - x) / x^3 and (atan x - x) / x^3 in x^2, |x| <= 1/2 and tan(π/8)
   static constexpr float asin_p[] = {0.1666665985f,  0.07500512130f, 0.04451547116f,
                                      0.03181981996f, 0.01439379989f, 0.03757816661f};
@@ -37,6 +42,14 @@ struct InverseData<double> {
   static constexpr double log10_2_high = 0x1.34413509f79p-2, log10_2_low = 0x1.fde623e2566b0p-47;
   static constexpr double half_pi = 0x1.921fb54442d18p+0, half_pi_low = 0x1.1a62633145c07p-54;
   static constexpr double atan_large = 0x1p1000, atan_small = 0x1p-900, atan_up = 0x1p200;
+  static constexpr double erfc_center = 3.0;
+  static constexpr double erfc_p[] = {
+      1.2530080582697296484,    -0.13562110612458058107,    -0.047562294353449608254,   0.12964515870269395686,
+      -0.11927366341537168803,  0.068308027346194298424,    -0.023770514917158318287,   0.0025293917821428282332,
+      0.0018886903393825050771, -0.00077983198448817126826, -0.00010515963488532798404, 0.00012509786997527117687,
+      4.9485972468297447701e-6, -0.00002009569910821114539, -7.2839254616172268063e-7,  3.4620535372633076555e-6,
+      3.4970056292290485619e-7, -6.0252293346664362727e-7,  -1.3114951848413723643e-7,  9.0093333810249686962e-8,
+      3.2491797824902220869e-8, -7.9611201280472028989e-9,  -3.9801432964786978366e-9};
   static constexpr double asin_p[] = {0.16666666666666659497,   0.075000000000025593792,   0.044642857139658234629,
                                       0.030381944646325112036,  0.022372151548946188692,   0.017352946366636076186,
                                       0.013961859355721041036,  0.01158610783291653162,    0.009481098444497631828,
@@ -241,10 +254,12 @@ MYELIN_INLINE Vec<T> atanh(Vec<T> x) {
 
 template <class T>
 MYELIN_INLINE Vec<T> erfc(Vec<T> x) {
-  using D = MathData<T>;
-  const Vec<T> t = min(set1<T>(D::erfc_zero), abs(x)), center = set1<T>(D::erfcx_center);
-  const Vec<T> tail = exp_minus_square(t, T(1)) * polynomial((t - center) / (t + center), D::erfcx_p);
-  return select(x < zero<T>(), set1<T>(2) - tail, tail);
+  using D = InverseData<T>;
+  const Vec<T> t = min(set1<T>(MathData<T>::erfc_zero), abs(x)), center = set1<T>(D::erfc_center);
+  const Vec<T> p = polynomial((t - center) / (t + center), D::erfc_p);
+  const Vec<T> tail = exp_minus_square(t, T(1)) * (p / fma(set1<T>(2), t, set1<T>(1)));
+  const Vec<T> near_zero = fnma(x, polynomial(x * x, MathData<T>::erf_p), set1<T>(1));
+  return select(t < set1<T>(static_cast<T>(0.5)), near_zero, select(x < zero<T>(), set1<T>(2) - tail, tail));
 }
 
 // √(x² + y²) without overflow; infinite when either is, whatever the other.

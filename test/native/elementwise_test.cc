@@ -2,6 +2,7 @@
 // broadcasting, special values, in place.
 #include <limits>
 
+#include "kernels/activation.cc"
 #include "kernels/binary.cc"
 #include "kernels/copy.cc"
 #include "kernels/unary.cc"
@@ -85,6 +86,21 @@ void test_accuracy() {
       {"sigmoid", isa::sigmoid, sigmoid_of<double>, sigmoid_of<long double>, 4},
       {"sin", isa::sin, ::sin, sinl, 4},
       {"cos", isa::cos, ::cos, cosl, 4},
+      {"exp2", isa::exp2, ::exp2, exp2l, 4},
+      {"expm1", isa::expm1, ::expm1, expm1l, 4},
+      {"log1p", isa::log1p, ::log1p, log1pl, 4},
+      {"log2", isa::log2, ::log2, log2l, 4},
+      {"log10", isa::log10, ::log10, log10l, 4},
+      {"tan", isa::tan, ::tan, tanl, 4},
+      {"asin", isa::asin, ::asin, asinl, 4},
+      {"acos", isa::acos, ::acos, acosl, 4},
+      {"atan", isa::atan, ::atan, atanl, 4},
+      {"sinh", isa::sinh, ::sinh, sinhl, 4},
+      {"cosh", isa::cosh, ::cosh, coshl, 4},
+      {"asinh", isa::asinh, ::asinh, asinhl, 4},
+      {"acosh", isa::acosh, ::acosh, acoshl, 4},
+      {"atanh", isa::atanh, ::atanh, atanhl, 4},
+      {"erfc", isa::erfc, ::erfc, erfcl, 4},
   };
   std::vector<float> x;
   for (uint32_t exponent = 0; exponent < 256; ++exponent) {
@@ -147,7 +163,9 @@ double plain_sigmoid(double x) { return sigmoid_of<double>(x); }
 double gelu_argument(double x) { return 1.5957691216057308 * (x + 0.044715 * x * x * x); }
 double far(double x) { return x < -64 ? -64 : x > 64 ? 64 : x; }
 
-const double kBeta = 1.25, kThreshold = 6, kSlope = 0.01, kAlpha = 1.5;
+const double kBeta = 1.25, kThreshold = 6, kSlope = 0.01, kAlpha = 1.5, kScale = 1.125, kRate = 0.75, kEdge = 0.5;
+double log1p_exp(double x) { return fmax(x, 0) + ::log1p(::exp(-::fabs(x))) + (isnan(x) ? x : 0); }
+double ramp(double x) { return isnan(x) ? x : fmin(6, fmax(0, x + 3)); }
 
 std::vector<UnaryCase> unary_cases() {
   return {
@@ -166,6 +184,22 @@ std::vector<UnaryCase> unary_cases() {
       {"sin", isa::sin, [](double x) { return ::sin(x); }, {}, 3, false},
       {"cos", isa::cos, [](double x) { return ::cos(x); }, {}, 3, false},
       {"erf", isa::erf, [](double x) { return ::erf(x); }, {}, 3, false},
+      {"exp2", isa::exp2, [](double x) { return ::exp2(x); }, {}, 4, false},
+      {"expm1", isa::expm1, [](double x) { return ::expm1(x); }, {}, 4, false},
+      {"log1p", isa::log1p, [](double x) { return ::log1p(x); }, {}, 4, false},
+      {"log2", isa::log2, [](double x) { return ::log2(x); }, {}, 4, false},
+      {"log10", isa::log10, [](double x) { return ::log10(x); }, {}, 4, false},
+      {"tan", isa::tan, [](double x) { return ::tan(x); }, {}, 4, false},
+      {"asin", isa::asin, [](double x) { return ::asin(x); }, {}, 4, false},
+      {"acos", isa::acos, [](double x) { return ::acos(x); }, {}, 4, false},
+      {"atan", isa::atan, [](double x) { return ::atan(x); }, {}, 4, false},
+      {"sinh", isa::sinh, [](double x) { return ::sinh(x); }, {}, 4, false},
+      {"cosh", isa::cosh, [](double x) { return ::cosh(x); }, {}, 4, false},
+      {"asinh", isa::asinh, [](double x) { return ::asinh(x); }, {}, 4, false},
+      {"acosh", isa::acosh, [](double x) { return ::acosh(x); }, {}, 4, false},
+      {"atanh", isa::atanh, [](double x) { return ::atanh(x); }, {}, 4, false},
+      {"erfc", isa::erfc, [](double x) { return ::erfc(x); }, {}, 4, false},
+      {"trunc", isa::trunc, [](double x) { return ::trunc(x); }, {}, 0, false},
       {"tanh", isa::tanh, [](double x) { return ::tanh(x); }, {}, 3, false},
       {"sigmoid", isa::sigmoid, plain_sigmoid, {}, 3, false},
       {"relu", isa::relu, [](double x) { return x <= 0 ? 0 : x; }, {}, 0, false},
@@ -187,7 +221,27 @@ std::vector<UnaryCase> unary_cases() {
        8,
        false},
       {"leaky_relu", isa::leaky_relu, [](double x) { return x > 0 ? x : x * kSlope; }, {kSlope}, 2, false},
-      {"elu", isa::elu, [](double x) { return x > 0 ? x : kAlpha * ::expm1(x); }, {kAlpha}, 4, false},
+      {"elu",
+       isa::elu,
+       [](double x) { return x > 0 ? kScale * x : kScale * kAlpha * ::expm1(kRate * x); },
+       {kAlpha, kScale, kRate},
+       16,
+       false},
+      {"mish", isa::mish, [](double x) { return x * ::tanh(log1p_exp(x)); }, {}, 8, false},
+      {"log_sigmoid", isa::log_sigmoid, [](double x) { return -log1p_exp(-x); }, {}, 6, false},
+      {"softsign", isa::softsign, [](double x) { return x / (1 + ::fabs(x)); }, {}, 2, false},
+      {"hardsigmoid", isa::hardsigmoid, [](double x) { return ramp(x) / 6; }, {}, 2, false, 0.5},
+      {"hardswish", isa::hardswish, [](double x) { return x * ramp(x) / 6; }, {}, 4, false, 0.5},
+      {"softshrink",
+       isa::softshrink,
+       [](double x) {
+         return x > kEdge ? x - kEdge : x < -kEdge ? x + kEdge : isnan(x) ? x : 0;
+       },
+       {kEdge},
+       0,
+       false},
+      {"hardshrink", isa::hardshrink, [](double x) { return ::fabs(x) <= kEdge ? 0 : x; }, {kEdge}, 0, false},
+      {"threshold", isa::threshold, [](double x) { return x <= kEdge ? -7 : x; }, {kEdge, -7}, 0, false},
       {"clamp", isa::clamp, [](double x) { return x < -3  ? -3
                                                   : x > 5 ? 5
                                                           : x; }, {-3, 5}, 0, true},
@@ -234,9 +288,54 @@ std::vector<BackwardCase> backward_cases() {
        2},
       {"elu_backward",
        isa::elu_backward,
-       [](double g, double x) { return x <= 0 ? g * (kAlpha * ::exp(x)) : g; },
-       {kAlpha},
+       [](double g, double x) { return kScale * g * (x <= 0 ? kAlpha * kRate * ::exp(kRate * x) : 1); },
+       {kAlpha, kScale, kRate},
+       16},
+      {"mish_backward",
+       isa::mish_backward,
+       [](double g, double x) {
+         const double t = ::tanh(log1p_exp(x));
+         return g * (t + far(x) * (1 - t * t) * plain_sigmoid(x));
+       },
+       {},
+       64},
+      {"log_sigmoid_backward",
+       isa::log_sigmoid_backward,
+       [](double g, double x) { return g * plain_sigmoid(-x); },
+       {},
        6},
+      {"softsign_backward",
+       isa::softsign_backward,
+       [](double g, double x) { return g / ((1 + ::fabs(x)) * (1 + ::fabs(x))); },
+       {},
+       6},
+      {"hardsigmoid_backward",
+       isa::hardsigmoid_backward,
+       [](double g, double x) { return x > -3 && x < 3 ? g / 6 : 0; },
+       {},
+       1},
+      {"hardswish_backward",
+       isa::hardswish_backward,
+       [](double g, double x) { return x < -3   ? 0
+                                       : x <= 3 ? g * (x / 3 + 0.5)
+                                                : g; },
+       {},
+       64},
+      {"clamp_backward",
+       isa::clamp_backward,
+       [](double g, double x) { return x >= -kEdge && x <= 1.5 ? g : 0; },
+       {-kEdge, 1.5},
+       0},
+      {"hardtanh_backward",
+       isa::hardtanh_backward,
+       [](double g, double x) { return x <= -kEdge || x >= 1.5 ? 0 : g; },
+       {-kEdge, 1.5},
+       0},
+      {"shrink_backward",
+       isa::shrink_backward,
+       [](double g, double x) { return x >= -kEdge && x <= 1.5 ? 0 : g; },
+       {-kEdge, 1.5},
+       0},
   };
 }
 
@@ -316,6 +415,35 @@ double wrap(DType dtype, double x) {
   if (dtype == kUint8) return static_cast<uint8_t>(static_cast<int64_t>(x));
   return rounded(dtype, x);
 }
+double floor_quotient(double a, double b) {
+  const double q = a / b;
+  if (b == 0) return q;
+  const long double exact = static_cast<long double>(a) / b;
+  const double rest = ::fmod(a, b);
+  if (isnan(rest)) return rest;
+  double whole = static_cast<double>(roundl(exact - static_cast<long double>(rest) / b));
+  if (rest != 0 && (rest < 0) != (b < 0)) whole -= 1;
+  return whole;
+}
+double python_remainder(double a, double b) {
+  const double r = ::fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+// Integers by 0 give 0.
+std::function<double(DType, double, double)> guarded(Function2 f) {
+  return [f](DType t, double a, double b) {
+    const bool whole = t == kInt32 || t == kUint8;
+    return whole && b == 0 ? 0 : wrap(t, f(a, b));
+  };
+}
+double whole_pow(DType t, double a, double b) {
+  if (b < 0) return a == 1 ? 1 : a == -1 ? (static_cast<int64_t>(b) % 2 == 0 ? 1 : -1) : 0;
+  uint64_t p = 1, base = static_cast<uint64_t>(static_cast<int64_t>(a));
+  for (uint64_t e = static_cast<uint64_t>(b); e != 0; e >>= 1, base *= base)
+    if (e & 1) p *= base;
+  return t == kInt32 ? static_cast<double>(static_cast<int32_t>(static_cast<uint32_t>(p)))
+                     : static_cast<double>(p & 255);
+}
 double wrap_product(DType dtype, double a, double b) {
   if (dtype == kInt32 || dtype == kUint8) {
     const uint64_t p = static_cast<uint64_t>(static_cast<int64_t>(a)) * static_cast<uint64_t>(static_cast<int64_t>(b));
@@ -332,6 +460,7 @@ struct BinaryCase {
   std::vector<DType> dtypes;
   bool to_bool;
   double ulps;
+  double scale = 1e-30;
 };
 
 std::vector<BinaryCase> binary_cases() {
@@ -342,7 +471,11 @@ std::vector<BinaryCase> binary_cases() {
       {"sub", isa::sub, [](DType t, double a, double b) { return wrap(t, a - b); }, numbers, false, 0},
       {"mul", isa::mul, wrap_product, numbers, false, 0},
       {"div", isa::div, [](DType t, double a, double b) { return rounded(t, a / b); }, floats, false, 0},
-      {"pow", isa::pow, [](DType t, double a, double b) { return rounded(t, ::pow(a, b)); }, floats, false, 1},
+      {"pow", isa::pow,
+       [](DType t, double a, double b) {
+         return t == kInt32 || t == kUint8 ? whole_pow(t, a, b) : rounded(t, ::pow(a, b));
+       },
+       numbers, false, 2},
       {"maximum", isa::maximum, [](DType, double a, double b) { return isnan(a) || isnan(b) ? NAN
                                                                        : a > b              ? a
                                                                                             : b; },
@@ -351,6 +484,53 @@ std::vector<BinaryCase> binary_cases() {
                                                                        : a < b              ? a
                                                                                             : b; },
        numbers, false, 0},
+      {"trunc_divide",
+       isa::trunc_divide,
+       guarded([](double a, double b) { return ::trunc(a / b); }),
+       {kInt32, kUint8},
+       false,
+       0},
+      {"floor_divide",
+       isa::floor_divide,
+       guarded([](double a, double b) { return ::floor(a / b); }),
+       {kInt32, kUint8},
+       false,
+       0},
+      {"fmod", isa::fmod, guarded([](double a, double b) { return ::fmod(a, b); }), numbers, false, 0},
+      {"remainder", isa::remainder, guarded(python_remainder), numbers, false, 0},
+      {"fmax", isa::fmax, [](DType, double a, double b) { return ::fmax(a, b); }, floats, false, 0},
+      {"fmin", isa::fmin, [](DType, double a, double b) { return ::fmin(a, b); }, floats, false, 0},
+      {"atan2", isa::atan2, [](DType t, double a, double b) { return rounded(t, ::atan2(a, b)); }, floats, false, 4},
+      {"hypot", isa::hypot, [](DType t, double a, double b) { return rounded(t, ::hypot(a, b)); }, floats, false, 2},
+      {"logaddexp", isa::logaddexp,
+       [](DType t, double a, double b) {
+         const double d = a == b ? 0 : ::fabs(a - b);
+         return rounded(t, isnan(a) || isnan(b) ? NAN : ::fmax(a, b) + ::log1p(::exp(-d)));
+       },
+       floats, false, 8, 0.25},
+      {"xlogy", isa::xlogy,
+       [](DType t, double a, double b) { return rounded(t, a == 0 && !isnan(b) ? 0 : a * ::log(b)); }, floats, false,
+       4},
+      {"prelu", isa::prelu, [](DType t, double a, double b) { return rounded(t, a > 0 ? a : a * b); }, floats, false,
+       0},
+      {"bitwise_and",
+       isa::bitwise_and,
+       [](DType, double a, double b) { return double(int64_t(a) & int64_t(b)); },
+       {kInt32, kUint8, kBool},
+       false,
+       0},
+      {"bitwise_or",
+       isa::bitwise_or,
+       [](DType, double a, double b) { return double(int64_t(a) | int64_t(b)); },
+       {kInt32, kUint8, kBool},
+       false,
+       0},
+      {"bitwise_xor",
+       isa::bitwise_xor,
+       [](DType, double a, double b) { return double(int64_t(a) ^ int64_t(b)); },
+       {kInt32, kUint8, kBool},
+       false,
+       0},
       {"eq", isa::eq, [](DType, double a, double b) { return double(a == b); }, every, true, 0},
       {"ne", isa::ne, [](DType, double a, double b) { return double(a != b); }, every, true, 0},
       {"lt", isa::lt, [](DType, double a, double b) { return double(a < b); }, every, true, 0},
@@ -370,7 +550,7 @@ void check_binary(const BinaryCase& b, DType dtype, const Array& x, const Array&
   Doubles want(static_cast<size_t>(n));
   for (int64_t i = 0; i < n; ++i)
     want[static_cast<size_t>(i)] = b.want(dtype, x.get(x.view.ndim == 0 ? 0 : i), y.get(y.view.ndim == 0 ? 0 : i));
-  compare(b.name, out.values(), want, b.ulps * epsilon_of(dtype));
+  compare(b.name, out.values(), want, b.ulps * epsilon_of(dtype), b.scale);
 }
 
 void test_binary() {
@@ -414,7 +594,59 @@ void test_binary() {
       check_binary(pow_case, dtype, s, x, out);
       for (int64_t i = 0; i < 19; ++i)
         expect(isnan(out.get(i)) || signbit(out.get(i)) == signbit(::pow(p, x.get(i))), "pow", "sign");
+      // Quotients and angles of every pair of special values.
+      const auto pairs = [&](const char* name, Kernel kernel, Function2 want, double ulps, bool signs) {
+        expect(run(name, kernel, {&x, &s}, {&out}, {}) == kOk, name, "status");
+        Doubles wanted;
+        for (int64_t i = 0; i < 19; ++i) wanted.push_back(rounded(dtype, want(x.get(i), s.get(0))));
+        compare(name, out.values(), wanted, ulps * epsilon_of(dtype), 0);
+        for (size_t i = 0; signs && i < 19; ++i)
+          expect(isnan(wanted[i]) || signbit(out.get(static_cast<int64_t>(i))) == signbit(wanted[i]), name, "sign");
+      };
+      pairs(
+          "atan2", isa::atan2, [](double a, double b) { return ::atan2(a, b); }, 4, true);
+      pairs(
+          "hypot", isa::hypot, [](double a, double b) { return ::hypot(a, b); }, 2, true);
+      pairs(
+          "fmod", isa::fmod, [](double a, double b) { return ::fmod(a, b); }, 0, true);
+      pairs(
+          "remainder", isa::remainder, [&](double a, double b) { return python_remainder(a, b); }, 0, false);
+      pairs("floor_divide", isa::floor_divide, floor_quotient, 2, false);
+      pairs(
+          "trunc_divide", isa::trunc_divide, [&](double a, double b) { return ::trunc(rounded(dtype, a / b)); }, 0,
+          true);
     }
+  }
+}
+
+// Three operands, any strides.
+void test_ternary() {
+  struct TernaryCase {
+    const char* name;
+    Kernel kernel;
+    std::function<double(double, double, double)> want;
+    Doubles params;
+  };
+  const TernaryCase cases[] = {
+      {"lerp", isa::lerp, [](double a, double b, double w) { return a + w * (b - a); }, {}},
+      {"addcmul", isa::addcmul, [](double x, double a, double b) { return x + 0.5 * a * b; }, {0.5}},
+      {"addcdiv", isa::addcdiv, [](double x, double a, double b) { return x + 0.5 * a / b; }, {0.5}},
+      {"prelu_backward", isa::prelu_backward, [](double g, double x, double w) { return x > 0 ? g : g * w; }, {}},
+  };
+  for (const TernaryCase& t : cases) {
+    for (DType dtype : kFloats) {
+      for (int k = 0; k < 68 + 20 * kThorough; ++k) {
+        const Shape shape = k < 68 ? Shape{k} : random_shape(3000);
+        Scattered a(dtype, shape, true), b(dtype, shape, true), c(dtype, shape, true), out(dtype, shape, false);
+        for (Array* x : std::initializer_list<Array*>{&a, &b, &c}) x->fill(random_values(x->view.numel, 2, dtype));
+        expect(run(t.name, t.kernel, {&a, &b, &c}, {&out}, t.params) == kOk, t.name, "status");
+        Doubles want, x = a.values(), y = b.values(), z = c.values();
+        for (size_t i = 0; i < x.size(); ++i) want.push_back(rounded(dtype, t.want(x[i], y[i], z[i])));
+        compare(t.name, out.values(), want, 8 * epsilon_of(dtype), 4);
+      }
+    }
+    Array x(kFloat32, {3}), whole(kInt32, {3});
+    expect(run(t.name, t.kernel, {&x, &x, &whole}, {&x}, t.params) == kBadDType, t.name, "dtype");
   }
 }
 
@@ -576,7 +808,7 @@ void test_copy() {
 }  // namespace
 
 int main() {
-  static constexpr std::initializer_list<void (*)()> tests = {test_accuracy, test_unary,           test_backward,
-                                                              test_binary,   test_where_and_tests, test_copy};
+  static constexpr std::initializer_list<void (*)()> tests = {
+      test_accuracy, test_unary, test_backward, test_binary, test_ternary, test_where_and_tests, test_copy};
   return run_tests(tests);
 }
