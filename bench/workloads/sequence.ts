@@ -36,7 +36,11 @@ const shifted = (tokens: Tensor, dim: number): [Tensor, Tensor] => {
 const adam =
   (lr: number, betas?: [number, number], eps?: number) =>
   (model: Module): Adam =>
-    new Adam(model.parameters(), { lr, ...(betas === undefined ? {} : { betas }), ...(eps === undefined ? {} : { eps }) });
+    new Adam(model.parameters(), {
+      lr,
+      ...(betas === undefined ? {} : { betas }),
+      ...(eps === undefined ? {} : { eps }),
+    });
 
 function characters(kind: 'lstm' | 'gru'): Job {
   const [inputs, targets] = shifted(ints('tokens', [65, 32], 96), 0);
