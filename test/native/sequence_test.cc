@@ -1,0 +1,169 @@
+// Recurrent layers and attention against scalar float64 references: odd sizes, missing operands, lengths, masks, hostile calls.
+#include "kernel_harness.h"
+#include "kernels/attention.cc"
+#include "kernels/recurrent.cc"
+
+namespace {
+
+double value(const Doubles& v, int64_t i) { return v[static_cast<size_t>(i)]; }
+double logistic(double x) { return 1 / (1 + ::exp(-x)); }
+
+// The states after every step, from pre-activations of the inputs, as the kernel lays them out.
+Doubles reference_states(int mode, int64_t T, int64_t B, int64_t H, const Doubles& gates, const Doubles& w,
+                         const Doubles& h0, const Doubles& c0, const Doubles& bias, bool reverse,
+                         const Doubles& lengths) {
+  const int64_t G = mode == 2 ? 4 : mode == 3 ? 3 : 1;
+  Doubles states(static_cast<size_t>((T + 1) * B * H));
+  Doubles h = h0, c = c0;
+  const auto put = [&](int64_t at) {
+    for (int64_t i = 0; i < B * H; ++i) states[static_cast<size_t>(at * B * H + i)] = value(h, i);
+  };
+  put(reverse ? T : 0);
+  for (int64_t t = 0; t < T; ++t) {
+    const int64_t p = reverse ? T - 1 - t : t;
+    Doubles next = h, next_c = c;
+    for (int64_t b = 0; b < B; ++b) {
+      if (!lengths.empty() && p >= value(lengths, b)) continue;
+      for (int64_t j = 0; j < H; ++j) {
+        double in[4], rec[4];
+        for (int64_t g = 0; g < G; ++g) {
+          in[g] = value(gates, ((p * B + b) * G + g) * H + j);
+          rec[g] = bias.empty() ? 0 : value(bias, g * H + j);
+          for (int64_t k = 0; k < H; ++k) rec[g] += value(w, (g * H + j) * H + k) * value(h, b * H + k);
+        }
+        double& out = next[static_cast<size_t>(b * H + j)];
+        if (mode == 2) {
+          double& cell = next_c[static_cast<size_t>(b * H + j)];
+          cell = logistic(in[1] + rec[1]) * value(c, b * H + j) + logistic(in[0] + rec[0]) * ::tanh(in[2] + rec[2]);
+          out = logistic(in[3] + rec[3]) * ::tanh(cell);
+        } else if (mode == 3) {
+          const double z = logistic(in[1] + rec[1]), n = ::tanh(in[2] + logistic(in[0] + rec[0]) * rec[2]);
+          out = (1 - z) * n + z * value(h, b * H + j);
+        } else {
+          out = mode == 0 ? ::tanh(in[0] + rec[0]) : fmax(in[0] + rec[0], 0);
+        }
+      }
+    }
+    h = next, c = next_c;
+    put(reverse ? T - 1 - t : t + 1);
+  }
+  return states;
+}
+
+void test_recurrent(DType dtype, int mode, int64_t T, int64_t B, int64_t H, bool full, bool reverse) {
+  const int64_t G = mode == 2 ? 4 : mode == 3 ? 3 : 1;
+  Array gates(dtype, {T, B, G * H}), states(dtype, {T + 1, B, H});
+  Array extra(dtype, {mode == 2 ? T + 1 : mode == 3 ? T : 0, B, H});
+  Array w(dtype, {G * H, H}, full ? kReversed : kPacked), h0(dtype, {B, H}), c0(dtype, {B, H}), bias(dtype, {G * H});
+  Array lengths(kInt32, {B});
+  gates.fill(random_values(gates.view.numel, 1, dtype));
+  w.fill(random_values(w.view.numel, 0.5, dtype));
+  bias.fill(random_values(bias.view.numel, 1, dtype));
+  for (int64_t b = 0; b < B; ++b) lengths.set(b, static_cast<double>(1 + b % T));
+  const Doubles zeros(static_cast<size_t>(B * H), 0.0);
+  if (full) h0.fill(random_values(B * H, 1, dtype)), c0.fill(random_values(B * H, 1, dtype));
+  const Doubles want = reference_states(mode, T, B, H, gates.values(), w.values(), full ? h0.values() : zeros,
+                                        full ? c0.values() : zeros, full ? bias.values() : Doubles{}, reverse,
+                                        full ? lengths.values() : Doubles{});
+  const Arrays in = {&w,
+                     nullptr,
+                     full ? &h0 : nullptr,
+                     full && mode == 2 ? &c0 : nullptr,
+                     full ? &bias : nullptr,
+                     full ? &lengths : nullptr};
+  expect(run("recurrent", isa::recurrent, in, {&gates, &states, &extra}, {double(mode), double(reverse)}) == kOk,
+         "recurrent");
+  compare("recurrent states", states.values(), want, dtype == kFloat32 ? 2e-5 : 1e-12, 1);
+
+  Array dgates(dtype, {T, B, (mode > 1 ? 4 : 1) * H}), dh(dtype, {B, H}), dc(dtype, {mode == 2 ? B : 0, H});
+  Array dy(dtype, {T, B, H});
+  dy.fill(random_values(dy.view.numel, 1, dtype));
+  const Arrays saved = {&w, &gates, &states, &extra, &dy, nullptr, nullptr, full ? &lengths : nullptr};
+  expect(run("recurrent_backward", isa::recurrent_backward, saved, {&dgates, &dh, &dc},
+             {double(mode), double(reverse)}) == kOk,
+         "recurrent_backward");
+}
+
+void test_recurrent_shapes() {
+  for (DType dtype : kFloats) {
+    for (int mode = 0; mode < 4; ++mode) {
+      for (bool full : {false, true}) {
+        test_recurrent(dtype, mode, 3, 2, 5, full, false);
+        test_recurrent(dtype, mode, 4, 7, 19, full, true);
+        test_recurrent(dtype, mode, 2, 53, 33, full, false);
+        test_recurrent(dtype, mode, 2, 50, 150, full, true);
+      }
+    }
+  }
+  Array gates(kFloat32, {2, 3, 16}), states(kFloat32, {3, 3, 4}), extra(kFloat32, {3, 3, 4}), w(kFloat32, {16, 4});
+  Array wrong(kFloat32, {12, 4});
+  const Arrays out = {&gates, &states, &extra};
+  const auto call = [&](const Arrays& in, double mode) { return run("hostile", isa::recurrent, in, out, {mode, 0}); };
+  expect(call({&wrong, nullptr, nullptr, nullptr, nullptr, nullptr}, 2) == kBadShape, "wrong weight");
+  expect(call({nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}, 2) == kBadShape, "no weight");
+  expect(call({&w, nullptr, nullptr, nullptr, nullptr, nullptr}, 3) == kBadShape, "another cell");
+  expect(call({&w, nullptr, nullptr, nullptr, nullptr, nullptr}, 4) == kBadParameter, "no such cell");
+  expect(call({&w, nullptr, &w, nullptr, nullptr, nullptr}, 2) == kBadShape, "wrong state");
+}
+
+void test_attention(DType dtype, int64_t N, int64_t H, int64_t Tq, int64_t Tk, int64_t D, int64_t Dv, bool causal,
+                    bool masked) {
+  Array q(dtype, {N, H, Tq, D}), k(dtype, {N, H, Tk, D}), v(dtype, {N, H, Tk, Dv}), mask(kBool, {N, H, Tq, Tk});
+  Array out(dtype, {N, Tq, H, Dv}), lse(dtype, {N, H, Tq});
+  for (Array* x : {&q, &k, &v}) x->fill(random_values(x->view.numel, 1, dtype));
+  for (int64_t i = 0; i < mask.view.numel; ++i) mask.set(i, noise() > -0.2);
+  const double scale = 0.7;
+  Doubles want(static_cast<size_t>(N * Tq * H * Dv), 0.0);
+  for (int64_t n = 0; n < N; ++n) {
+    for (int64_t h = 0; h < H; ++h) {
+      for (int64_t i = 0; i < Tq; ++i) {
+        const int64_t head = n * H + h;
+        double total = 0;
+        Doubles sum(static_cast<size_t>(Dv), 0.0);
+        for (int64_t j = 0; j < Tk; ++j) {
+          if ((causal && j > i) || (masked && mask.get((head * Tq + i) * Tk + j) == 0)) continue;
+          double s = 0;
+          for (int64_t d = 0; d < D; ++d) s += q.get((head * Tq + i) * D + d) * k.get((head * Tk + j) * D + d);
+          const double p = ::exp(scale * s);
+          total += p;
+          for (int64_t d = 0; d < Dv; ++d) sum[static_cast<size_t>(d)] += p * v.get((head * Tk + j) * Dv + d);
+        }
+        for (int64_t d = 0; d < Dv && total > 0; ++d) {
+          want[static_cast<size_t>(((n * Tq + i) * H + h) * Dv + d)] = value(sum, d) / total;
+        }
+      }
+    }
+  }
+  const Doubles params = {scale, double(causal)};
+  expect(run("attention", isa::attention, {&q, &k, &v, masked ? &mask : nullptr}, {&out, &lse}, params) == kOk,
+         "attention");
+  compare("attention values", out.values(), want, dtype == kFloat32 ? 1e-5 : 1e-12, 1);
+  Array dout(dtype, {N, H, Tq, Dv}), dq(dtype, {N, Tq, 1, H, D}), dk(dtype, {N, Tk, 1, H, D}),
+      dv(dtype, {N, Tk, 1, H, Dv});
+  dout.fill(random_values(dout.view.numel, 1, dtype));
+  expect(run("attention_backward", isa::attention_backward, {&q, &k, &v, masked ? &mask : nullptr, &out, &lse, &dout},
+             {&dq, &dk, &dv}, params) == kOk,
+         "attention_backward");
+}
+
+void test_attention_shapes() {
+  for (DType dtype : kFloats) {
+    for (bool masked : {false, true}) {
+      test_attention(dtype, 2, 3, 5, 7, 4, 6, false, masked);
+      test_attention(dtype, 1, 2, 1, 130, 9, 3, false, masked);
+      test_attention(dtype, 1, 1, 110, 205, 17, 33, true, masked);
+      test_attention(dtype, 4, 5, 61, 100, 8, 8, true, masked);
+      test_attention(dtype, 1, 1, 500, 430, 3, 3, true, masked);
+    }
+  }
+  Array q(kFloat32, {1, 2, 3, 4}), k(kFloat32, {1, 2, 5, 4}), wrong(kFloat32, {1, 2, 5, 3}), mask(kBool, {1, 2, 3, 4});
+  Array out(kFloat32, {1, 3, 2, 4}), lse(kFloat32, {1, 2, 3});
+  const auto call = [&](const Arrays& in) { return run("hostile", isa::attention, in, {&out, &lse}, {1, 0}); };
+  expect(call({&q, &wrong, &k, nullptr}) == kBadShape, "wrong keys");
+  expect(call({&q, &k, &wrong, nullptr}) == kBadShape, "wrong values");
+  expect(call({&q, &k, &k, &mask}) == kBadShape, "wrong mask");
+}
+
+}  // namespace
+
+int main() { return run_tests({test_recurrent_shapes, test_attention_shapes}); }
