@@ -39,7 +39,8 @@ struct PoolAxis {
     const int64_t inside = first < in ? (in - first + dilation - 1) / dilation : 0;
     const int64_t left = kernel - skipped;
     const int64_t count = left < inside ? left : inside;
-    return {first, count > 0 ? count : 0, dilation};
+    if (count <= 0) return {0, 0, dilation};
+    return {first, count, dilation};
   }
   // Padding counted in, but what lies past it is not: an average's divisor.
   int64_t padded_count(int64_t o) const {

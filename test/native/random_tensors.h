@@ -6,7 +6,7 @@ namespace {
 
 const double kInf = INFINITY;
 const double kEps32 = 0x1p-23, kEps64 = 0x1p-52;
-double epsilon_of(DType dtype) { return dtype == kFloat32 ? kEps32 : kEps64; }
+inline double epsilon_of(DType dtype) { return dtype == kFloat32 ? kEps32 : kEps64; }
 
 // Random cases are three times as many where the program is not likely to be emulated.
 #if defined(__x86_64__)
@@ -81,7 +81,7 @@ struct Scattered : Array {
   }
 };
 
-Shape random_shape(int64_t most) {
+inline Shape random_shape(int64_t most) {
   Shape shape;
   int64_t numel = 1;
   for (int64_t d = below(6); d > 0; --d) {

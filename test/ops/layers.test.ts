@@ -336,7 +336,7 @@ describe('extreme input', () => {
       m.maxPool2d(none, 2),
       m.avgPool2d(none, 2),
       m.adaptiveAvgPool2d(none, 3),
-      m.pad(none, [1, 1], { mode: 'replicate' }),
+      m.pad(none, [1, 1, 0, 0], { mode: 'replicate' }),
       m.unfold(none, 2),
       m.interpolate(none, { size: 3 }),
       m.pixelShuffle(none, 2),
