@@ -126,7 +126,7 @@ export class DenseNet extends Module {
       features[`transition${i + 1}`] = transition(channels, options);
       channels = Math.floor(channels / 2);
     });
-    features[`norm${blocks.length + 1}`] = new BatchNorm2d(channels);
+    features['norm5'] = new BatchNorm2d(channels);
     this.features = new Sequential(features);
     this.avgpool = new AdaptiveAvgPool2d([1, 1]);
     this.classifier = new Linear(channels, classes, { generator });
