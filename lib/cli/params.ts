@@ -1,21 +1,30 @@
 import { Command } from 'commander';
+import type { ModelEntry } from '../models/registry.js';
+import type { Summary } from '../nn/summary.js';
 import { examples, oneOf, type Io } from './common.js';
 
 /** `myelin params MODEL`. */
 export function paramsCommand(io: Io): Command {
   return new Command('params')
     .description('Print the layers of a model with their output shapes and numbers of parameters.')
-    .argument('<model>', 'name of the model')
+    .argument('<model>', 'name of the model, or all for a table of every one')
     .option('--json', 'one JSON line instead of the table')
-    .addHelpText('after', examples('myelin params mlp', 'myelin params mnist1d-mlp --json'))
+    .addHelpText('after', examples('myelin params mlp', 'myelin params vgg16 --json', 'myelin params all'))
     .action(async (name: string, { json }: { json?: true }) => {
       const [{ createModel, modelEntry, modelNames }, { summary }, { meta }] = await Promise.all([
         import('../models/registry.js'),
         import('../nn/summary.js'),
         import('../meta.js'),
       ]);
+      const count = (model: string): Summary =>
+        meta(() => summary(createModel(model), [1, ...modelEntry(model).inputShape]));
+      if (name === 'all') {
+        const rows = modelNames.map((model) => [modelEntry(model), model, count(model)] as const);
+        io.out.write(json === true ? listJson(rows) : listMarkdown(rows));
+        return;
+      }
       const model = oneOf('model', name, modelNames);
-      const table = meta(() => summary(createModel(model), [1, ...modelEntry(model).inputShape]));
+      const table = count(model);
       if (json !== true) {
         io.out.write(`${table.toString()}\n`);
         return;
@@ -35,3 +44,28 @@ export function paramsCommand(io: Io): Command {
       io.out.write(`${JSON.stringify(line)}\n`);
     });
 }
+
+type Row = readonly [entry: ModelEntry, model: string, table: Summary];
+
+const listJson = (rows: readonly Row[]): string =>
+  rows
+    .map(([, model, { totalParameters, trainableParameters, bytes }]) => ({
+      model,
+      parameters: totalParameters,
+      trainable: trainableParameters,
+      bytes,
+    }))
+    .map((line) => `${JSON.stringify(line)}\n`)
+    .join('');
+
+/** The table of docs/models.md. */
+const listMarkdown = (rows: readonly Row[]): string =>
+  [
+    '| model | what it is | an example | trainable parameters |',
+    '| --- | --- | --- | ---: |',
+    ...rows.map(([{ description, inputShape }, model, { trainableParameters }]) => {
+      const parameters = trainableParameters.toLocaleString('en-US');
+      return `| \`${model}\` | ${description} | ${inputShape.join(' × ')} | ${parameters} |`;
+    }),
+    '',
+  ].join('\n');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { inProcess, jsonLines, myelin } from './run.js';
 
@@ -75,5 +76,14 @@ describe('myelin', () => {
     expect(line).toMatchObject({ model: 'mlp', parameters: 199_210, trainable: 199_210 });
     const table = await inProcess(['params', 'mnist1d-mlp']);
     expect(table.out).toContain('15,210');
+  });
+
+  it('makes the table of the documentation', async () => {
+    const { out } = await inProcess(['params', 'all']);
+    expect(out).toContain('| `vgg16` | VGG of 16 layers | 3 × 224 × 224 | 138,357,544 |');
+    expect(readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf8')).toContain(out);
+    expect(jsonLines((await inProcess(['params', 'all', '--json'])).out)).toHaveLength(
+      out.trimEnd().split('\n').length - 2,
+    );
   });
 });
