@@ -60,6 +60,15 @@ export function call(name: string, ...given: unknown[]): unknown {
   return (fn as Callable)(...args);
 }
 
+/** The library's function of this name, never the method: for names that mean another thing as a method. */
+export function callFunction(name: string, ...args: unknown[]): Tensor {
+  const fn = functions[name];
+  if (typeof fn !== 'function') throw new Unsupported(`no ${name}`);
+  const out = (fn as Callable)(...args);
+  if (!(out instanceof Tensor)) throw new Unsupported(`${name} does not return a tensor`);
+  return out;
+}
+
 /** {@link call} of what gives one tensor. */
 export function one(name: string, ...args: unknown[]): Tensor {
   const out = call(name, ...args);
