@@ -76,5 +76,6 @@ export const undifferentiatedFunctions: Partial<Record<string, string>> = reason
     'searchsorted',
     'unique',
   ],
+  'it is a setting': ['getWinograd', 'setWinograd'],
   'it takes integers': ['bitwiseAnd', 'bitwiseNot', 'bitwiseOr', 'bitwiseXor'],
 });
