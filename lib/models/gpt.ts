@@ -256,7 +256,7 @@ export class GPT extends Module {
       return await best.item();
     }
     const logits = await scope(() => noGrad(() => this.forward(input, { cache, last: true }))).data();
-    return drawToken(logits as Float32Array, { temperature, topK, topP, u: await rand([], { generator }).item() });
+    return drawToken(logits, { temperature, topK, topP, u: await rand([], { generator }).item() });
   }
 }
 
@@ -283,7 +283,7 @@ export function drawToken(
 /** A {@link GPT} of the GPT-2 family by its name, with fresh weights. */
 export function gpt(name: keyof typeof gptConfigs, options: { readonly generator?: Generator } = {}): GPT {
   if (!Object.hasOwn(gptConfigs, name)) {
-    throw new ValueError(`gpt: expected one of ${Object.keys(gptConfigs).join(', ')}, got ${String(name)}`);
+    throw new ValueError(`gpt: expected one of ${Object.keys(gptConfigs).join(', ')}, got ${name as string}`);
   }
   return new GPT(gptConfigs[name], options);
 }
