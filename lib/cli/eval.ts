@@ -61,7 +61,7 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
   const entry = registry.modelEntry(name);
   const { inputShape, pixels, reconstructs = false } = entry;
   const wanted = options.dataset ?? config?.dataset ?? entry.dataset;
-  if (wanted === null) throw new UsageError(`model ${name} takes images of 224 × 224, which no data set here has`);
+  if (wanted === null) throw new UsageError(`model ${name} has no data set here`);
   const dataset: DatasetName = oneOf('dataset', wanted, datasetNames);
   checkInputs(inputShape, { model: name, dataset });
   if (options.threads !== undefined) runtime.setNumThreads(options.threads);

@@ -43,9 +43,7 @@ export function newConfig(
   const usual = wanted === undefined ? 'mnist1d' : datasetOf(wanted);
   const dataset = options.dataset === undefined ? usual : oneOf('dataset', options.dataset, datasetNames);
   if (dataset === null) {
-    throw new UsageError(
-      `model ${wanted} takes images of 224 × 224, which no data set here has; train it from a program, with imageFolder`,
-    );
+    throw new UsageError(`model ${wanted} has no data set here; train it from a program`);
   }
   const model = wanted ?? modelFor(dataset);
   const recipe = recipeOf(model, dataset);

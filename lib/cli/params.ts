@@ -17,7 +17,10 @@ export function paramsCommand(io: Io): Command {
         import('../meta.js'),
       ]);
       const count = (model: string): Summary =>
-        meta(() => summary(createModel(model), [1, ...modelEntry(model).inputShape]));
+        meta(() => {
+          const { inputShape, inputDtype: dtype = 'float32' } = modelEntry(model);
+          return summary(createModel(model), [1, ...inputShape], { dtype });
+        });
       if (name === 'all') {
         const rows = modelNames.map((model) => [modelEntry(model), model, count(model)] as const);
         io.out.write(json === true ? listJson(rows) : listMarkdown(rows));

@@ -161,7 +161,7 @@ export class GPT extends Module {
   readonly h: ModuleList<Block>;
   readonly ln_f: LayerNorm;
 
-  constructor(config: GPTConfig, { generator }: { readonly generator?: Generator } = {}) {
+  constructor(config: GPTConfig, { generator }: { readonly generator?: Generator | undefined } = {}) {
     super();
     for (const [name, value] of Object.entries(config)) checkInteger('GPT', name, value, { min: 1 });
     const { vocabulary, context, layers, heads, width } = config;
@@ -281,7 +281,7 @@ export function drawToken(
 }
 
 /** A {@link GPT} of the GPT-2 family by its name, with fresh weights. */
-export function gpt(name: keyof typeof gptConfigs, options: { readonly generator?: Generator } = {}): GPT {
+export function gpt(name: keyof typeof gptConfigs, options: { readonly generator?: Generator | undefined } = {}): GPT {
   if (!Object.hasOwn(gptConfigs, name)) {
     throw new ValueError(`gpt: expected one of ${Object.keys(gptConfigs).join(', ')}, got ${name as string}`);
   }

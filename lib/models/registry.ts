@@ -5,9 +5,10 @@ import { AlexNet, AlexNetGrouped } from './alexnet.js';
 import { Autoencoder, DenoisingAutoencoder, LinearAutoencoder, SparseAutoencoder } from './autoencoder.js';
 import { DenseNet, densenetLayers } from './densenet.js';
 import { GoogLeNet } from './googlenet.js';
+import { gpt, gptConfigs } from './gpt.js';
 import { DigitCNN, LeNet5, LeNet5Original } from './lenet.js';
 import { MLP, type ModelOptions } from './mlp.js';
-import { Mnist1dCNN, Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
+import { Mnist1dCNN, Mnist1dGRU, Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
 import { CifarResNet, ResNet, resnetLayers } from './resnet.js';
 import { CifarVGG, VGG, vggLayers } from './vgg.js';
 
@@ -20,9 +21,11 @@ export interface ModelEntry {
   readonly description: string;
   /** Shape of one example. */
   readonly inputShape: readonly number[];
+  /** Dtype of an example; float32. */
+  readonly inputDtype?: 'int32';
   /** Number of outputs. */
   readonly classes: number;
-  /** Data set it is trained on unless another is named; null for images of 224 × 224. */
+  /** Data set it is trained on unless another is named; null where there is none here. */
   readonly dataset: ModelDataset | null;
   /** Whether its output is to be its input, not a class. */
   readonly reconstructs?: boolean;
@@ -62,6 +65,13 @@ const densenet = (name: keyof typeof densenetLayers): ModelEntry =>
   large(`densely connected network of ${name.slice(8)} layers`, (options) => {
     return new DenseNet({ ...densenetLayers[name], ...options });
   });
+/** A GPT, shown a text of 8 tokens. */
+const language = (name: keyof typeof gptConfigs): ModelEntry => ({
+  ...entry([8], null)(`decoder of ${gptConfigs[name].layers} layers of width ${gptConfigs[name].width}`, (options) =>
+    gpt(name, options),
+  ),
+  inputDtype: 'int32',
+});
 const cifarResnet = (n: number): ModelEntry =>
   small(`residual network of ${6 * n + 2} layers for 32 × 32, option A`, (options) => new CifarResNet(n, options));
 
@@ -73,6 +83,9 @@ const entries = {
     return new Mnist1dMLP(options);
   }),
   'mnist1d-cnn': curves('three 1-D convolutions of 25 channels', (options) => new Mnist1dCNN(options)),
+  'mnist1d-gru': curves('bidirectional GRU of 6 units, all steps to a linear layer', (options) => {
+    return new Mnist1dGRU(options);
+  }),
   'linear-autoencoder': reconstruction('linear autoencoder 784-30-784', (options) => {
     return new LinearAutoencoder(784, 30, options);
   }),
@@ -123,6 +136,11 @@ const entries = {
   densenet201: densenet('densenet201'),
   densenet161: densenet('densenet161'),
   densenet264: densenet('densenet264'),
+  gpt2: language('gpt2'),
+  'gpt2-medium': language('gpt2-medium'),
+  'gpt2-large': language('gpt2-large'),
+  'gpt2-xl': language('gpt2-xl'),
+  gpt3: language('gpt3'),
 } satisfies Record<string, ModelEntry>;
 
 /** Names that {@link createModel} takes. */

@@ -7,6 +7,7 @@ const counts: Readonly<Record<string, number>> = {
   'mnist1d-linear': 410,
   'mnist1d-mlp': 15_210,
   'mnist1d-cnn': 5_210,
+  'mnist1d-gru': 5_134,
   'linear-autoencoder': 784 * 30 * 2 + 30 + 784,
   autoencoder: (784 * 256 + 256 * 32) * 2 + 256 + 32 + 256 + 784,
   'denoising-autoencoder': (784 * 256 + 256 * 32) * 2 + 256 + 32 + 256 + 784,
@@ -52,6 +53,19 @@ describe('models by name', () => {
     const trained = model.parameters().filter((p) => p.requiresGrad);
     expect(trained.reduce((sum, p) => sum + p.numel, 0)).toBe(count);
     expect(m.memory().handles).toBe(handles);
+  });
+
+  it.each([
+    ['gpt2', 124_439_808],
+    ['gpt2-medium', 354_823_168],
+    ['gpt2-large', 774_030_080],
+    ['gpt2-xl', 1_557_611_200],
+    ['gpt3', 174_604_259_328],
+  ])('%s has %i parameters', (name, count) => {
+    const { allocated } = m.memory();
+    const model = m.meta(() => m.createModel(name));
+    expect(model.parameters().reduce((sum, p) => sum + p.numel, 0)).toBe(count);
+    expect(m.memory().allocated).toBe(allocated);
   });
 
   it('counts AlexNet’s units as the paper does', () => {
