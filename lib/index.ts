@@ -242,6 +242,8 @@ export {
   take,
   takeAlongDim,
 } from './ops/gather.js';
+export { index, indexPut, type IndexPutOptions, type Range, type Subscript } from './ops/subscript.js';
+export { einsum } from './ops/einsum.js';
 export { cummax, cummin, cumprod, cumsum, type DTypeOption, type ValuesAndIndices } from './ops/scan.js';
 export {
   argsort,

@@ -2,11 +2,23 @@ import * as gather from '../ops/gather.js';
 import { indexSelect } from '../ops/indexing.js';
 import * as scan from '../ops/scan.js';
 import * as sort from '../ops/sort.js';
+import * as subscript from '../ops/subscript.js';
 import type { Tensor } from '../tensor.js';
 import { ViewMethods } from './views.js';
 
 /** Indexing, order and running results as methods: each is the function of the same name with the tensor as its first argument. */
 export abstract class IndexingMethods extends ViewMethods {
+  index(this: Tensor, ...subscripts: subscript.Subscript[]): Tensor {
+    return subscript.index(this, ...subscripts);
+  }
+  indexPut(
+    this: Tensor,
+    subscripts: readonly subscript.Subscript[],
+    value: Tensor | number,
+    options?: subscript.IndexPutOptions,
+  ): Tensor {
+    return subscript.indexPut(this, subscripts, value, options);
+  }
   gather(this: Tensor, dim: number, index: Tensor): Tensor {
     return gather.gather(this, dim, index);
   }

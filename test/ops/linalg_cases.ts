@@ -66,6 +66,27 @@ export const linalgCases: Case[] = [
     fn: (a, b) => m.solve(a.add(m.eye(3, 3, { dtype: 'float64' }).mul(3)), b),
   },
   ...of([['logsumexp of positives', [4], (x) => m.logsumexp(x, 0)]], positive),
+  ...of([
+    ['index', [4, 3, 2], (x) => m.index(x, { start: 1, step: 2 }, null, '...', -1)],
+    [
+      'index by tensors',
+      [4, 3],
+      (x) => m.index(x, m.tensor([0, -1, 0], { dtype: 'int32' }), m.tensor([2], { dtype: 'int32' })),
+    ],
+    ['index by a mask', [3], (x) => m.index(x, m.tensor([true, false, true]))],
+    ['indexPut of a number', [3, 2], (x) => m.indexPut(x, [1], 2)],
+    ['einsum', [3, 3], (x) => m.einsum('ii->i', x)],
+  ]),
+  {
+    name: 'einsum of three',
+    inputs: () => [spread([2, 3, 4]), spread([4, 2], 1), spread([2, 3], 2)],
+    fn: (a, b, c) => m.einsum('...ij,jk,...i->k...', a, b, c),
+  },
+  {
+    name: 'indexPut accumulating',
+    inputs: () => [spread([3, 2]), spread([4, 2], 1)],
+    fn: (x, v) => m.indexPut(x, [m.tensor([0, 2, 0, 0], { dtype: 'int32' })], v, { accumulate: true }).square(),
+  },
   special('prod with a zero', [2, 0, 3], (x) => x.prod()),
   special('prod with two zeros', [2, 0, 3, 0], (x) => x.prod()),
   special(
