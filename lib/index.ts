@@ -30,11 +30,14 @@ export {
 export {
   bernoulli,
   dropout,
+  exponential,
+  multinomial,
   rand,
   randint,
   randn,
   randperm,
   type DropoutOptions,
+  type MultinomialOptions,
   type RandomOptions,
 } from './ops/random.js';
 export {

@@ -25,7 +25,7 @@ function labelsOf(fn: string, term: string, x: Tensor | null, dots: number): str
     throw new ShapeError(`${fn}: expected ${show(term)} to name the dimensions of shape ${formatShape(x.shape)}`);
   }
   const ellipsis = parts.length === 1 ? [] : Array.from({ length: open }, (_, i) => String(dots - open + i));
-  return [...parts[0]!, ...ellipsis, ...(parts[1] ?? '')];
+  return [...Array.from(parts[0]!), ...ellipsis, ...Array.from(parts[1] ?? '')];
 }
 
 /** Repeated subscripts as diagonals. */

@@ -1,15 +1,20 @@
 import { checkDType, FLOAT32, FLOAT64, INT32, isFloat, BOOL } from '../dtype.js';
-import { DTypeError, ValueError } from '../errors.js';
+import { DTypeError, ShapeError, ValueError } from '../errors.js';
 import { checkBoolean, checkInteger, checkNumber, checkShape, show } from '../check.js';
 import { isMeta } from '../native/storage.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
 import { defaultGenerator, Generator } from '../random.js';
-import type { Shape } from '../shape.js';
+import { formatShape, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, passNs, record, result } from './apply.js';
-import { mul } from './binary.js';
+import { div, lt, mul, sub } from './binary.js';
+import { castCode } from './cast.js';
+import { clamp } from './clamp.js';
 import { where, zerosLike, type TensorOptions } from './create.js';
+import { cumsum } from './scan.js';
+import { searchsorted, topk } from './sort.js';
+import { log, neg } from './unary.js';
 
 const UNIFORM = opcodeOf('uniform');
 const NORMAL = opcodeOf('normal');
@@ -78,12 +83,75 @@ export function randperm(n: number, { generator }: { generator?: Generator | und
   return out;
 }
 
-/** true with probability `p`, of the given shape; bool. */
-export function bernoulli(p: number, shape: Shape, { generator }: { generator?: Generator } = {}): Tensor {
-  checkNumber('bernoulli', 'p', p, { min: 0, max: 1 });
-  checkShape('bernoulli', shape);
-  const out = result([...shape], BOOL);
-  emit(BERNOULLI, [], [out], [...draw('bernoulli', generator, out.numel, BOOL), p], passNs(4 * out.numel));
+/** Where random numbers come from. */
+interface FromGenerator {
+  /** The default generator when left out. */
+  generator?: Generator | undefined;
+}
+
+/**
+ * true with probability `p`, of the given shape; bool. A tensor of probabilities gives a tensor of its shape and dtype, 1 with
+ * the probability that stands there; the second argument is then the options.
+ */
+export function bernoulli(p: number, shape: Shape, options?: FromGenerator): Tensor;
+export function bernoulli(p: Tensor, options?: FromGenerator): Tensor;
+export function bernoulli(p: number | Tensor, shape?: Shape | FromGenerator, options: FromGenerator = {}): Tensor {
+  const fn = 'bernoulli';
+  if (typeof p !== 'number') {
+    const { dtype, shape: own, code } = checkFloat(fn, 'p', p);
+    const { generator } = (shape ?? {}) as FromGenerator;
+    return castCode(lt(rand(own, { dtype, generator }), p.detach()), code);
+  }
+  const { generator } = options;
+  checkNumber(fn, 'p', p, { min: 0, max: 1 });
+  const out = result([...checkShape(fn, shape)], BOOL);
+  emit(BERNOULLI, [], [out], [...draw(fn, generator, out.numel, BOOL), p], passNs(4 * out.numel));
+  return out;
+}
+
+/** Options of {@link multinomial}. */
+export interface MultinomialOptions extends FromGenerator {
+  /** Whether a class may come more than once; default false. */
+  replacement?: boolean;
+}
+
+/**
+ * `count` int32 classes drawn from each line of weights (C) or (N, C), which need not add up to 1 and of which each must have
+ * enough that are not 0.
+ */
+export function multinomial(
+  weights: Tensor,
+  count: number,
+  { replacement = false, generator }: MultinomialOptions = {},
+): Tensor {
+  const fn = 'multinomial';
+  const { ndim, shape, dtype } = checkFloat(fn, 'weights', weights);
+  if (ndim !== 1 && ndim !== 2) {
+    throw new ShapeError(`${fn}: expected weights of shape [C] or [N, C], got ${formatShape(shape)}`);
+  }
+  const classes = shape[ndim - 1]!;
+  checkInteger(fn, 'count', count, replacement ? { min: 1 } : { min: 1, max: classes });
+  checkBoolean(fn, 'replacement', replacement);
+  const plain = weights.detach();
+  if (replacement) {
+    const sums = cumsum(plain, -1);
+    const places = mul(rand([...shape.slice(0, -1), count], { dtype, generator }), sums.narrow(-1, classes - 1, 1));
+    // A product rounded up to the last sum must not fall past the last class.
+    return clamp(searchsorted(sums, places, { right: true }), 0, classes - 1);
+  }
+  // The first of exponential waiting times, at rates of the weights.
+  return topk(div(plain, exponential(shape, { dtype, generator })), count).indices;
+}
+
+/** Waiting times at a rate: density rate · e^(−rate x), above 0. float32 unless given. */
+export function exponential(shape: Shape, options: RandomOptions & { rate?: number } = {}): Tensor {
+  const { rate = 1, ...rest } = options;
+  checkNumber('exponential', 'rate', rate, { min: Number.MIN_VALUE });
+  // 1 − u lies in (0, 1]; u = 0 would wait no time at all and is moved up by the smallest step.
+  const u = rand(shape, { ...rest, requiresGrad: false });
+  const tiny = u.dtype === 'float64' ? 2 ** -54 : 2 ** -25;
+  const out = div(neg(log(sub(1, clamp(u, tiny)))), rate);
+  if (rest.requiresGrad === true) out.requiresGrad = true;
   return out;
 }
 

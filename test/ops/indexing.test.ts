@@ -202,3 +202,21 @@ describe('spread', () => {
     expect(ints([3, 4]).prod().itemSync()).toBe(12);
   });
 });
+
+describe('drawing', () => {
+  it('follows its weights', () => {
+    const weights = m.tensor([0, 1, 3]);
+    const counts = m.bincount(m.multinomial(weights, 20_000, { replacement: true, generator: new m.Generator(4) }));
+    const [none, one, three] = list(counts) as [number, number, number];
+    expect(none).toBe(0);
+    expect(three / one).toBeGreaterThan(2.7);
+    expect(three / one).toBeLessThan(3.3);
+    const both = m.multinomial(weights.expand([50, 3]), 2, { generator: new m.Generator(5) });
+    expect(list(both.sort().values.select(1, 0))).toEqual(new Array(50).fill(1));
+    expect(list(m.bernoulli(m.tensor([0, 1, 1, 0])))).toEqual([0, 1, 1, 0]);
+    const waits = m.exponential([20_000], { rate: 2, generator: new m.Generator(6) });
+    expect(waits.mean().itemSync()).toBeCloseTo(0.5, 1);
+    expect(waits.min().itemSync()).toBeGreaterThan(0);
+    expect(() => m.multinomial(weights, 4)).toThrow(ValueError);
+  });
+});
