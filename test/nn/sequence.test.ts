@@ -140,7 +140,8 @@ describe('recurrent layers equal those of PyTorch', () => {
     const [x, h, c] = [input([3, 4], 60), input([3, 6], 61), input([3, 6], 62)] as const;
     if (kind === 'LSTMCell') {
       const model = filled(new LSTMCell(4, 6, { dtype: 'float64' }));
-      compare(model, model.forward(x, [h, c]), [x, h, c], golden.cells[kind]!); return;
+      compare(model, model.forward(x, [h, c]), [x, h, c], golden.cells[kind]!);
+      return;
     }
     const model = filled(new { RNNCell, GRUCell }[kind](4, 6, { dtype: 'float64' }));
     compare(model, [model.forward(x, h)], [x, h], golden.cells[kind]!);
@@ -224,7 +225,8 @@ describe('Transformer layers equal those of PyTorch', () => {
     const [x, memory] = [input([4, 3, 8], 60), input([5, 3, 8], 61)];
     if (name.startsWith('encoder')) {
       const model = filled(new TransformerEncoderLayer(8, 2, { ...options, activation: normFirst ? 'gelu' : 'relu' }));
-      compare(model, [model.forward(x)], [x], golden.layers[name]!); return;
+      compare(model, [model.forward(x)], [x], golden.layers[name]!);
+      return;
     }
     const model = filled(new TransformerDecoderLayer(8, 2, options));
     compare(model, [model.forward(x, memory, { causal: true })], [x, memory], golden.layers[name]!);

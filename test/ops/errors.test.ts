@@ -268,7 +268,7 @@ const rows: Row[] = [
     'crossEntropy to probabilities of another shape',
     () => m.crossEntropy(x, m.zeros([2])),
     ShapeError,
-    /^crossEntropy: expected target of shape/,
+    /^crossEntropy: expected target of prob/,
   ],
   ['randn of integers', () => m.randn([1], { dtype: 'int32' }), DTypeError, /^randn: /],
   ['a gradient for integers', () => (ints.requiresGrad = true), DTypeError, /^requiresGrad: /],
