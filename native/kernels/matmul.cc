@@ -12,9 +12,8 @@ constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking oth
 constexpr double kTaskProducts = 1.5e6;  // multiply-adds of one task
 constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are not split further
 constexpr int64_t kMaxTasks = 128;
-constexpr int64_t kOwnRows = 192;                  // of a task that packs B itself
-constexpr int64_t kLeastPanels = 4;                // of B, in a task
-constexpr int64_t kPackBytes = int64_t{64} << 20;  // of one operand packed at once
+constexpr double kCopyStrips = 1, kTurnStrips = 3;  // what packing a panel of B costs: as it lies, or turned
+constexpr int64_t kPackBytes = int64_t{64} << 20;   // of one operand packed at once
 constexpr size_t kLocalBytes = 16 * 1024;
 
 double products(int64_t m, int64_t n, int64_t k) {
@@ -33,46 +32,55 @@ void run_alone(const Product<T>& p, const Plan& plan, T* scratch) {
   run_packed(p, plan, 0, p.m, 0, plan.panels, scratch);
 }
 
-// Into how many parts to cut panels, from `least` to twice as many, so that the threads have the most equal loads.
-int64_t even_cuts(int64_t panels, int64_t least, int64_t threads) {
-  int64_t best = least, load = INT64_MAX;
-  for (int64_t cuts = least; cuts < 2 * least; cuts++) {
-    const int64_t most = divide_up(cuts, threads) * divide_up(panels, cuts);
-    if (most < load) best = cuts, load = most;
+// Panels × rows of one task.
+struct Task {
+  int64_t panels, rows;
+};
+
+// The cut into at most `most` tasks that leaves the busiest thread the least to do. A task computes panels × strips of kRows
+// tiles and packs its panels, which costs as much as some strips more (`packing`); about two tasks a thread are preferred.
+Task cut_evenly(int64_t panels, int64_t m, int64_t threads, int64_t most, double packing) {
+  const int64_t strips = divide_up(m, kRows);
+  Task best = {panels, strips * kRows};
+  double least = -1;
+  for (int64_t across = 1; across <= smaller(most, panels); across++) {
+    for (int64_t down = 1; across * down <= most && down <= strips; down++) {
+      const int64_t wide = divide_up(panels, across), high = divide_up(strips, down);
+      const int64_t tasks = divide_up(panels, wide) * divide_up(strips, high);
+      const double each = (static_cast<double>(wide) + 0.15) * (static_cast<double>(high) + packing);
+      const double uneven = static_cast<double>(tasks) / static_cast<double>(threads) - 2;
+      const double cost =
+          static_cast<double>(divide_up(tasks, threads)) * each * (1 + 0.005 * (uneven < 0 ? -uneven : uneven));
+      if (least < 0 || cost < least) least = cost, best = {wide, high * kRows};
+    }
   }
   return best;
 }
 
-// A whole product on the pool, cut into tasks of rows × panels. What is packed for all tasks is packed first; where a task
-// has rows enough to pay for it, it packs its own panels of B, which then come from its own cache. Every element of C is summed in the same
-// order however the tasks are cut.
+// A whole product on the pool. What all tasks share (A, when it is packed) is packed first; each task packs its own panels of B, which
+// then come from its own cache. Every element of C is summed in the same order however the tasks are cut.
 template <class T>
 Status run_together(const Product<T>& p, Plan plan, const Pool& pool) {
-  const int64_t want =
-      pool.threads == 1 ? 1
-                        : smaller(2 * pool.threads, static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1);
-  const int64_t most_cuts = larger(1, plan.panels / kLeastPanels);
-  const int64_t groups = divide_up(plan.panels, kGroupPanels);
-  const int64_t cuts = even_cuts(plan.panels, groups >= want ? groups : smaller(want, most_cuts), pool.threads);
-  const int64_t panels = divide_up(plan.panels, cuts), panel_blocks = divide_up(plan.panels, panels);
-  const int64_t rows = round_up(divide_up(p.m, divide_up(want, panel_blocks)), kRows);
-  const bool own_b = plan.pack_b && (rows >= p.m || rows >= (p.bcs == 1 ? kOwnRows / 4 : kOwnRows));
-  const int64_t b_units = own_b ? 0 : plan.b.units;
-  if (own_b) plan.b_size = 0;
+  const int64_t worth = static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1;
+  const int64_t most = pool.threads == 1 ? 1 : smaller(4 * pool.threads, worth);
+  const double packing = !plan.pack_b ? 0 : p.bcs == 1 ? kCopyStrips : kTurnStrips;
+  const auto [panels, rows] = cut_evenly(plan.panels, p.m, pool.threads, most, packing);
+  const int64_t panel_blocks = divide_up(plan.panels, panels);
+  if (plan.pack_b) plan.b.units = 0, plan.b_size = 0;
   const size_t bytes = plan_bytes<T>(plan);
   T* const packed = bytes == 0 ? nullptr : static_cast<T*>(pool.scratch(pool.self, -1, bytes));
   if (bytes > 0 && !packed) return kOutOfMemory;
-  parallel_for(pool, b_units + plan.a.units, 4, [&](int64_t begin, int64_t end, int) {
-    for (int64_t unit = begin; unit < end; unit++) pack(p, plan, unit + plan.b.units - b_units, packed);
+  parallel_for(pool, plan.b.units + plan.a.units, 4, [&](int64_t begin, int64_t end, int) {
+    for (int64_t unit = begin; unit < end; unit++) pack(p, plan, unit, packed);
   });
   int32_t failed = 0;
   parallel_for(pool, divide_up(p.m, rows) * panel_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
-    T* const own = own_b ? static_cast<T*>(pool.scratch(pool.self, worker, kGroupBytes)) : nullptr;
-    if (own_b && !own) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    T* const own = plan.pack_b ? static_cast<T*>(pool.scratch(pool.self, worker, kGroupBytes)) : nullptr;
+    if (plan.pack_b && !own) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
     for (int64_t t = begin; t < end; t++) {
       const int64_t i = t / panel_blocks * rows, j = t % panel_blocks * panels;
       const int64_t i1 = smaller(p.m, i + rows), j1 = smaller(plan.panels, j + panels);
-      if (own_b) {
+      if (plan.pack_b) {
         run_packing(p, plan, i, i1, j, j1, packed, own);
       } else {
         run_packed(p, plan, i, i1, j, j1, packed);
