@@ -37,12 +37,17 @@ inline void rotate(double* __restrict x, double* __restrict y, double c, double 
   }
 }
 
+// Rows or columns that counts of work are exact for.
+constexpr int64_t kMostRows = 1 << 15;
+
 // A batch of matrices of one float type.
 struct Matrices {
   const View& view;
   int64_t count = 1, rows, columns;
 
-  explicit Matrices(const View& v) : view(v), rows(v.shape[v.ndim - 2]), columns(v.shape[v.ndim - 1]) {
+  // Without two dimensions there are no rows.
+  explicit Matrices(const View& v)
+      : view(v), rows(v.ndim < 2 ? 0 : v.shape[v.ndim - 2]), columns(v.ndim < 2 ? 0 : v.shape[v.ndim - 1]) {
     for (int d = 0; d < v.ndim - 2; ++d) count *= v.shape[d];
   }
   int64_t start(int64_t i) const {
@@ -278,8 +283,10 @@ double eliminate(double* a, double* b, int64_t n, int64_t k) {
 
 Status check(const Call& c, int inputs, int outputs) {
   if (c.nin != inputs || c.nout != outputs || c.nparams != 0) return kBadParameter;
-  for (int i = 0; i < inputs; ++i)
-    if (c.in[i].ndim < 2) return kBadShape;
+  for (int i = 0; i < inputs; ++i) {
+    const View& v = c.in[i];
+    if (v.ndim < 2 || v.shape[v.ndim - 2] > kMostRows || v.shape[v.ndim - 1] > kMostRows) return kBadShape;
+  }
   return is_float(c.in[0].dtype) ? kOk : kBadDType;
 }
 

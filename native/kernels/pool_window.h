@@ -110,9 +110,13 @@ struct PoolShape {
     for (PoolAxis& a : axis) a.kernel = 0;
   }
 
+  // Never more than there are inputs.
   int64_t taps_about() const {
     int64_t n = 1;
-    for (const PoolAxis& a : axis) n *= a.kernel > 0 ? a.kernel : a.out > 0 ? a.in / a.out + 1 : 1;
+    for (const PoolAxis& a : axis) {
+      const int64_t taps = a.kernel > 0 ? a.kernel : a.out > 0 ? a.in / a.out + 1 : 1;
+      n *= taps < a.in ? taps : a.in;
+    }
     return n < 1 ? 1 : n;
   }
 };
