@@ -6,6 +6,7 @@ export default defineConfig({
     alias: [{ find: /^myelin$/, replacement: fileURLToPath(new URL('lib/index.ts', import.meta.url)) }],
   },
   test: {
+    setupFiles: ['test/setup.ts'],
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     testTimeout: 30_000,
