@@ -39,10 +39,22 @@ export function checkNumber(
   throw new ValueError(`${fn}: expected ${name} to be a number${range(min, max)}, got ${show(value)}`);
 }
 
+/** Throws unless a tensor may have that many dimensions. */
+export function checkRank(fn: string, ndim: number): void {
+  if (ndim > 8) throw new ShapeError(`${fn}: expected at most 8 dimensions, got ${ndim}`);
+}
+
+/** One number or an array of them as an array; throws when `value` is neither. The elements are not checked. */
+export function oneOrMore(fn: string, name: string, value: unknown): number[] {
+  if (typeof value === 'number') return [value];
+  if (Array.isArray(value)) return [...(value as number[])];
+  throw new ValueError(`${fn}: expected ${name} to be an integer or an array of them, got ${show(value)}`);
+}
+
 /** Throws unless `shape` is an array of at most 8 non-negative integers whose product is a safe integer. */
 export function checkShape(fn: string, shape: unknown): readonly number[] {
   if (!Array.isArray(shape)) throw new ValueError(`${fn}: expected shape to be an array of sizes, got ${show(shape)}`);
-  if (shape.length > 8) throw new ShapeError(`${fn}: expected at most 8 dimensions, got ${shape.length}`);
+  checkRank(fn, shape.length);
   let numel = 1;
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || (size as number) < 0) {

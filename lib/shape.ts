@@ -1,6 +1,5 @@
-import { show } from './check.js';
+import { checkInteger, oneOrMore, show } from './check.js';
 import { IndexOutOfRangeError, ShapeError } from './errors.js';
-import { checkInteger } from './check.js';
 
 /** Sizes of a tensor's dimensions, outermost first. */
 export type Shape = readonly number[];
@@ -78,7 +77,7 @@ export function normalizeDim(fn: string, dim: unknown, ndim: number): number {
 /** One dimension, several or (undefined) all of them, as sorted distinct numbers. */
 export function normalizeDims(fn: string, dims: number | readonly number[] | undefined, ndim: number): number[] {
   if (dims === undefined) return Array.from({ length: ndim }, (_, i) => i);
-  const list = (typeof dims === 'number' ? [dims] : [...dims]).map((d) => normalizeDim(fn, d, ndim));
+  const list = oneOrMore(fn, 'dim', dims).map((d) => normalizeDim(fn, d, ndim));
   list.sort((a, b) => a - b);
   for (let i = 1; i < list.length; i++) {
     if (list[i] === list[i - 1]) throw new ShapeError(`${fn}: expected distinct dims, got ${show(dims)}`);

@@ -1,6 +1,6 @@
 // Copies with the elements in another order, repeated or left out.
 import { ShapeError, ValueError } from '../errors.js';
-import { checkInteger, checkOneOf, show } from '../check.js';
+import { checkInteger, checkOneOf, oneOrMore, show } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
 import { formatShape, normalizeDim, normalizeDims, type Shape } from '../shape.js';
@@ -61,13 +61,13 @@ export function rot90(x: Tensor, k = 1, dims: readonly [number, number] = [0, 1]
 export function roll(x: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor {
   const fn = 'roll';
   checkTensor(fn, 'input', x);
-  const by = typeof shifts === 'number' ? [shifts] : [...shifts];
+  const by = oneOrMore(fn, 'shifts', shifts);
   by.forEach((s) => checkInteger(fn, 'shift', s));
   if (dims === undefined || (Array.isArray(dims) && dims.length === 0)) {
     if (by.length !== 1) throw new ShapeError(`${fn}: expected one shift without dims, got ${show(shifts)}`);
     return viewAs(rolled(viewAs(x, [x.numel]), by[0]!, 0), x.shape);
   }
-  const along = typeof dims === 'number' ? [dims] : [...dims];
+  const along = oneOrMore(fn, 'dims', dims);
   if (along.length !== by.length) {
     throw new ShapeError(`${fn}: expected as many shifts as dims, got ${show(shifts)} and ${show(dims)}`);
   }

@@ -22,7 +22,7 @@ function labelsOf(fn: string, term: string, x: Tensor | null, dots: number): str
   const named = parts.join('').length;
   const open = x === null ? dots : x.ndim - named;
   if (x !== null && (open < 0 || (open > 0 && parts.length === 1))) {
-    throw new ShapeError(`${fn}: expected ${show(term)} to name the dimensions of shape ${formatShape(x.shape)}`);
+    throw new ShapeError(`${fn}: expected a shape with the dimensions ${show(term)}, got ${formatShape(x.shape)}`);
   }
   const ellipsis = parts.length === 1 ? [] : Array.from({ length: open }, (_, i) => String(dots - open + i));
   return [...Array.from(parts[0]!), ...ellipsis, ...Array.from(parts[1] ?? '')];

@@ -199,12 +199,14 @@ function spread(fn: string, x: Tensor, dim: number, index: Tensor, src: Tensor |
 
 /** A copy of x with the parts of `source` along `dim` added at `index` (int32, one dimension), in order. */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+  checkTensor('indexAdd', 'source', source);
   const [d, at] = spread('indexAdd', x, dim, index, source);
   return scatterInto('indexAdd', x, d, at, source, true);
 }
 
 /** A copy of x with the parts of `source` along `dim` put at `index` (int32, one dimension). */
 export function indexCopy(x: Tensor, dim: number, index: Tensor, source: Tensor): Tensor {
+  checkTensor('indexCopy', 'source', source);
   const [d, at] = spread('indexCopy', x, dim, index, source);
   return scatterInto('indexCopy', x, d, at, source, false);
 }

@@ -1,6 +1,6 @@
 import { INT32 } from '../dtype.js';
 import { ShapeError } from '../errors.js';
-import { checkInteger } from '../check.js';
+import { checkInteger, checkRank } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import { isGradEnabled, type Rule } from '../autograd/graph.js';
 import { formatShape, normalizeDim, type Shape } from '../shape.js';
@@ -90,6 +90,7 @@ export function embedding(
     throw new ShapeError(`${fn}: expected weight of shape [V, D], got ${formatShape(weight.shape)}`);
   const at = checkIndex(fn, index);
   const flat = viewAs(at, [at.numel]);
+  checkRank(fn, at.ndim + 1);
   const shape = [...at.shape, weight.shape[1]!];
   if (paddingIdx === null) return viewAs(rows(weight, flat), shape);
   const size = weight.shape[0]!;
@@ -104,6 +105,7 @@ export function oneHot(index: Tensor, classes: number): Tensor {
   const fn = 'oneHot';
   const at = checkIndex(fn, index);
   checkInteger(fn, 'classes', classes, { min: 1 });
+  checkRank(fn, at.ndim + 1);
   const out = result([...at.shape, classes], INT32);
   emit(ONE_HOT, [at], [out], [], passNs(out.numel));
   return out;

@@ -1,6 +1,6 @@
 // Tensors put together.
 import { ShapeError, ValueError } from '../errors.js';
-import { show } from '../check.js';
+import { checkRank, show } from '../check.js';
 import { promote } from '../dtype.js';
 import { code as opcodeOf, emit, MAX_LIST } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
@@ -41,7 +41,8 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const fn = 'cat';
   const given = checkList(fn, tensors);
   const first = given.find((x) => x.ndim !== 1 || x.numel > 0) ?? given[0]!;
-  if (first.ndim === 0) throw new ShapeError(`${fn}: expected tensors of at least 1 dimension; stack joins scalars`);
+  if (first.ndim === 0)
+    throw new ShapeError(`${fn}: expected tensors of at least 1 dimension, got a scalar; stack joins scalars`);
   const d = normalizeDim(fn, dim, first.ndim);
   const code = given.reduce((common, x) => promote(common, x.code), given[0]!.code);
   const list = given.filter((x, i) => {
@@ -81,6 +82,7 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   const list = checkList(fn, tensors);
   const first = list[0]!;
   const d = normalizeDim(fn, dim, first.ndim + 1);
+  checkRank(fn, first.ndim + 1);
   list.forEach((x, i) => {
     if (!sameShape(x.shape, first.shape)) {
       throw new ShapeError(

@@ -130,6 +130,8 @@ export function multinomial(
     throw new ShapeError(`${fn}: expected weights of shape [C] or [N, C], got ${formatShape(shape)}`);
   }
   const classes = shape[ndim - 1]!;
+  if (classes === 0)
+    throw new ShapeError(`${fn}: expected at least one class, got weights of shape ${formatShape(shape)}`);
   checkInteger(fn, 'count', count, replacement ? { min: 1 } : { min: 1, max: classes });
   checkBoolean(fn, 'replacement', replacement);
   const plain = weights.detach();

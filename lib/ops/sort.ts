@@ -1,6 +1,6 @@
 // Order along a dimension.
 import { BOOL, INT32, isFloat, promote, UINT8 } from '../dtype.js';
-import { DTypeError, ShapeError } from '../errors.js';
+import { DTypeError, ShapeError, ValueError } from '../errors.js';
 import { checkBoolean, checkInteger } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
@@ -80,7 +80,7 @@ export function topk(x: Tensor, k: number, options: TopkOptions = {}): ValuesAnd
   checkBoolean(fn, 'largest', largest);
   checkBoolean(fn, 'sorted', sorted);
   if (x.ndim > 0 || k === 1) return ordered(x, d, largest, k);
-  throw new ShapeError(`${fn}: expected k to be 1 for a scalar`);
+  throw new ShapeError(`${fn}: expected k to be 1 for a scalar, got ${k}`);
 }
 
 function pick(x: Tensor, rank: number, dim: number, keepdim: boolean): ValuesAndIndices {
@@ -182,9 +182,15 @@ export function bincount(x: Tensor, { weights, minlength = 0 }: BincountOptions 
   if (at.ndim !== 1) throw new ShapeError(`${fn}: expected input of shape [n], got ${formatShape(at.shape)}`);
   checkInteger(fn, 'minlength', minlength, { min: 0 });
   const length = Math.max(minlength, at.numel === 0 ? 0 : amax(at).itemSync() + 1);
-  if (at.numel > 0 && amin(at).itemSync() < 0) throw new ShapeError(`${fn}: expected no negative numbers`);
+  const least = at.numel === 0 ? 0 : amin(at).itemSync();
+  if (least < 0) throw new ValueError(`${fn}: expected no negative numbers, got ${least}`);
   if (weights !== undefined && !isFloat(checkTensor(fn, 'weights', weights).code)) {
     throw new DTypeError(`${fn}: expected weights of dtype float32 or float64, got ${weights.dtype}`);
+  }
+  if (weights !== undefined && weights.numel !== at.numel) {
+    throw new ShapeError(
+      `${fn}: expected weights of shape ${formatShape(at.shape)}, got ${formatShape(weights.shape)}`,
+    );
   }
   const source = weights ?? onesLike(at);
   return scatterAdd(zeros([length], { dtype: source.dtype }), 0, at, source);

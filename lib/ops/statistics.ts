@@ -1,7 +1,7 @@
 // Spread, norms and log-sums over dimensions.
 import { FLOAT32, isFloat } from '../dtype.js';
 import { DTypeError, ShapeError, ValueError } from '../errors.js';
-import { checkBoolean, checkNumber, show } from '../check.js';
+import { checkBoolean, checkNumber, oneOrMore, show } from '../check.js';
 import { noGrad, type Node, type Rule } from '../autograd/graph.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import { formatShape, normalizeDims, type Shape } from '../shape.js';
@@ -200,7 +200,7 @@ export function norm(x: Tensor, p: number | 'fro' | 'nuc' = 'fro', dim?: Dims, k
   checkBoolean(fn, 'keepdim', keepdim);
   if (p === 'fro') return vectorNormOf(fn, x, 2, dim, keepdim);
   if (p !== 'nuc') return vectorNormOf(fn, x, checkOrder(fn, p), dim, keepdim);
-  const dims = dim === undefined || typeof dim === 'number' ? dim : dim.map((d) => (d < 0 ? d + x.ndim : d));
+  const dims = dim === undefined ? dim : oneOrMore(fn, 'dim', dim).map((d) => (d < 0 ? d + x.ndim : d));
   const { dims: pair, kept } = reducedShape(fn, x, dims);
   if (pair.length !== 2) throw new ShapeError(`${fn}: expected two dimensions for 'nuc', got ${show(dim)}`);
   const y = sum(svdvals(movedim(x, pair, [-2, -1])), -1);

@@ -1,6 +1,6 @@
 // Views that show elements of their input with other strides, and their gradients.
 import { ShapeError, ValueError } from '../errors.js';
-import { checkInteger, show } from '../check.js';
+import { checkInteger, checkRank, show } from '../check.js';
 import { code as opcodeOf, emit, emitUnary } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
 import { formatShape, normalizeDim, type Shape } from '../shape.js';
@@ -206,6 +206,7 @@ export function diagEmbed(x: Tensor, offset = 0, dim1 = -2, dim2 = -1): Tensor {
   if (x.ndim === 0) throw new ShapeError(`${fn}: expected at least 1 dimension, got a scalar`);
   checkInteger(fn, 'offset', offset);
   const n = x.ndim + 1;
+  checkRank(fn, n);
   const a = normalizeDim(fn, dim1, n);
   const b = normalizeDim(fn, dim2, n);
   const size = x.shape[x.ndim - 1]! + Math.abs(offset);
@@ -229,6 +230,7 @@ export function unfoldDim(x: Tensor, dim: number, size: number, step: number): T
   const total = x.shape[d] ?? 1;
   checkInteger(fn, 'size', size, { min: 0, max: total });
   checkInteger(fn, 'step', step, { min: 1 });
+  checkRank(fn, x.ndim + 1);
   const count = Math.floor((total - size) / step) + 1;
   const place: Place = {
     name: fn,

@@ -1,7 +1,7 @@
 // NumPy-style indexing: integers, ranges, new axes, an ellipsis, masks and index tensors.
 import { BOOL } from '../dtype.js';
 import { DTypeError, IndexOutOfRangeError, ShapeError, ValueError } from '../errors.js';
-import { checkInteger, show } from '../check.js';
+import { checkInteger, checkRank, show } from '../check.js';
 import { broadcastShapes, formatShape, numelOf, type Shape } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { checkTensor } from './apply.js';
@@ -58,7 +58,7 @@ function checkSubscripts(fn: string, x: Tensor, subscripts: readonly Subscript[]
     );
   }
   const dots = list.filter((s) => s === '...').length;
-  if (dots > 1) throw new ValueError(`${fn}: expected at most one '...'`);
+  if (dots > 1) throw new ValueError(`${fn}: expected at most one '...', got ${dots}`);
   if (dots === 0) list.push('...');
   const rest = new Array<Subscript>(x.ndim - named).fill({});
   return list.flatMap((s) => (s === '...' ? rest : [s]));
@@ -145,6 +145,7 @@ export function index(x: Tensor, ...subscripts: Subscript[]): Tensor {
   const plan = planned(fn, checkTensor(fn, 'input', x), subscripts);
   if (plan.places.length === 0) return plan.view;
   const { rows, order, sizes, rest, at } = linesOf(fn, plan);
+  checkRank(fn, rows.ndim + rest.length);
   const table = viewAs(permute(plan.view, order), [numelOf(sizes), ...rest]);
   const out = viewAs(indexSelect(table, 0, viewAs(rows, [rows.numel])), [...rows.shape, ...rest]);
   if (at === 0) return out;

@@ -1,5 +1,5 @@
 import { ShapeError, ValueError } from '../errors.js';
-import { checkShape, show } from '../check.js';
+import { checkRank, checkShape, oneOrMore, show } from '../check.js';
 import type { Rule } from '../autograd/graph.js';
 import {
   broadcastShapes,
@@ -141,6 +141,7 @@ export function squeeze(x: Tensor, dim?: number | readonly number[]): Tensor {
 /** x with a dimension of size 1 put in at `dim` (-ndim - 1 to ndim). */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
   const d = normalizeDim('unsqueeze', dim, checkTensor('unsqueeze', 'input', x).ndim + 1);
+  checkRank('unsqueeze', x.ndim + 1);
   return viewAs(x, [...x.shape.slice(0, d), 1, ...x.shape.slice(d)]);
 }
 
@@ -188,6 +189,7 @@ export function unflatten(x: Tensor, dim: number, sizes: Shape): Tensor {
   const d = normalizeDim(fn, dim, checkTensor(fn, 'input', x).ndim);
   if (x.ndim === 0) throw new ShapeError(`${fn}: expected at least 1 dimension, got a scalar`);
   const inner = inferShape(fn, x.shape[d]!, sizes, x.shape);
+  checkRank(fn, x.ndim - 1 + inner.length);
   return viewAs(x, [...x.shape.slice(0, d), ...inner, ...x.shape.slice(d + 1)]);
 }
 
@@ -200,7 +202,7 @@ export function movedim(
   const fn = 'movedim';
   checkTensor(fn, 'input', x);
   const dims = (value: number | readonly number[]): number[] => {
-    const list = (typeof value === 'number' ? [value] : [...value]).map((d) => normalizeDim(fn, d, x.ndim));
+    const list = oneOrMore(fn, 'dims', value).map((d) => normalizeDim(fn, d, x.ndim));
     if (new Set(list).size !== list.length) throw new ShapeError(`${fn}: expected distinct dims, got ${show(value)}`);
     return list;
   };
