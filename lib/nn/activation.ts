@@ -135,17 +135,13 @@ export class Softplus extends Module {
   }
 }
 
-/** e^(x_i) / Σ e^(x_j) along `dim` (the last). */
-export class Softmax extends Module {
+/** A function along `dim` (the last). */
+abstract class AlongDim extends Module {
   readonly dim: number;
 
   constructor(dim = -1) {
     super();
-    this.dim = checkInteger('Softmax', 'dim', dim, { min: -8, max: 7 });
-  }
-
-  forward(x: Tensor): Tensor {
-    return softmax(x, this.dim);
+    this.dim = checkInteger(this.constructor.name, 'dim', dim, { min: -8, max: 7 });
   }
 
   protected override extraRepr(): string {
@@ -153,21 +149,17 @@ export class Softmax extends Module {
   }
 }
 
-/** The logarithm of {@link Softmax} along `dim` (the last), computed without overflow. */
-export class LogSoftmax extends Module {
-  readonly dim: number;
-
-  constructor(dim = -1) {
-    super();
-    this.dim = checkInteger('LogSoftmax', 'dim', dim, { min: -8, max: 7 });
+/** e^(x_i) / Σ e^(x_j) along `dim` (the last). */
+export class Softmax extends AlongDim {
+  forward(x: Tensor): Tensor {
+    return softmax(x, this.dim);
   }
+}
 
+/** The logarithm of {@link Softmax} along `dim` (the last), computed without overflow. */
+export class LogSoftmax extends AlongDim {
   forward(x: Tensor): Tensor {
     return logSoftmax(x, this.dim);
-  }
-
-  protected override extraRepr(): string {
-    return `dim=${this.dim}`;
   }
 }
 
@@ -322,38 +314,16 @@ export class Threshold extends Module {
 }
 
 /** a σ(b) for the halves a and b of x along `dim` (the last). Dauphin et al. (2016). */
-export class GLU extends Module {
-  readonly dim: number;
-
-  constructor(dim = -1) {
-    super();
-    this.dim = checkInteger('GLU', 'dim', dim, { min: -8, max: 7 });
-  }
-
+export class GLU extends AlongDim {
   forward(x: Tensor): Tensor {
     return glu(x, this.dim);
-  }
-
-  protected override extraRepr(): string {
-    return `dim=${this.dim}`;
   }
 }
 
 /** Softmax of −x along `dim` (the last). */
-export class Softmin extends Module {
-  readonly dim: number;
-
-  constructor(dim = -1) {
-    super();
-    this.dim = checkInteger('Softmin', 'dim', dim, { min: -8, max: 7 });
-  }
-
+export class Softmin extends AlongDim {
   forward(x: Tensor): Tensor {
     return softmin(x, this.dim);
-  }
-
-  protected override extraRepr(): string {
-    return `dim=${this.dim}`;
   }
 }
 

@@ -153,10 +153,15 @@ void networks() {
       {2, 5, 1, 1500, 7, 1, 9, 1, 750, 1, 1, 2, 0, 4, 1, 1},
       {1, 2, 3, 900, 3, 2, 2, 2, 300, 1, 1, 1, 0, 0, 1, 600},
   };
-  // Winograd's rounding, without fused multiply-adds the most: see docs/performance.md.
+  // Without fused multiply-adds Winograd's rounding is a little above the bound that holds elsewhere.
+#if defined(__FMA__) || defined(__aarch64__)
+  const double tolerance = 1;
+#else
+  const double tolerance = 1.5;
+#endif
   for (const Geometry& g : shapes) {
-    check(g, kFloat32, true, 1, 1.5);
-    check(g, kFloat32, false, 0, 1.5);
+    check(g, kFloat32, true, 1, tolerance);
+    check(g, kFloat32, false, 0, tolerance);
   }
   for (const Geometry& g : shapes) check(g, kFloat64, true, 0);
 }

@@ -38,6 +38,13 @@ Doubles values_for(DType dtype, int64_t n) {
   return r;
 }
 
+// Made at the first call: nothing may run before machine_can_run().
+inline const std::vector<Shape>& all_shapes() {
+  static const std::vector<Shape> shapes = {{},        {1},        {0},     {3, 0},  {33},    {7, 5},
+                                            {2, 3, 4}, {5, 1, 13}, {3, 70}, {70, 3}, {40, 50}};
+  return shapes;
+}
+
 // A tensor of `shape` with random order of dimensions, gaps and, when `broadcast`, dimensions of stride 0.
 struct Placement {
   View view;
