@@ -1,6 +1,5 @@
-import { noGrad } from '../autograd/graph.js';
-import { keep, scope } from '../autograd/scope.js';
-import { checkInteger, checkNumber } from '../check.js';
+import { keep } from '../autograd/scope.js';
+import { checkInteger } from '../check.js';
 import { ShapeError, ValueError } from '../errors.js';
 import { Embedding } from '../nn/embedding.js';
 import { normal_, zeros_ } from '../nn/init.js';
@@ -13,11 +12,11 @@ import { packedAttention, scaledDotProductAttention } from '../ops/attention.js'
 import { add } from '../ops/binary.js';
 import { tensor, zeros } from '../ops/create.js';
 import { linear } from '../ops/matmul.js';
-import { rand } from '../ops/random.js';
 import { narrow, permute, reshape, transpose } from '../ops/views.js';
-import { defaultGenerator, type Generator } from '../random.js';
+import type { Generator } from '../random.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
+import { generateTokens, type DecoderCallOptions, type GenerateOptions, type KVCache } from './generate.js';
 
 /** Sizes of a {@link GPT}. */
 export interface GPTConfig {
@@ -44,14 +43,6 @@ export const gptConfigs = {
   'gpt2-xl': family(48, 25, 1600),
   gpt3: { ...family(96, 96, 12288), context: 2048 },
 } as const satisfies Record<string, GPTConfig>;
-
-/** Keys and values of the tokens seen so far, one pair a layer, (B, heads, capacity, width / heads). */
-export interface KVCache {
-  readonly layers: readonly { readonly k: Tensor; readonly v: Tensor }[];
-  readonly capacity: number;
-  /** Tokens in it. */
-  length: number;
-}
 
 /** Attention of every token to itself and those before it. */
 class Attention extends Module {
@@ -126,29 +117,6 @@ class Block extends Module {
   }
 }
 
-/** Options of {@link GPT.generate}. */
-export interface GenerateOptions {
-  /** How many tokens to add; to the end of the context when left out. */
-  readonly maxTokens?: number;
-  /** 0, the default, takes the likeliest token; above 0 the logits are divided by it and a token is drawn. */
-  readonly temperature?: number;
-  /** Draw among the k likeliest only. */
-  readonly topK?: number;
-  /** Draw among the likeliest that together reach probability p only (Holtzman et al., 2020). */
-  readonly topP?: number;
-  /** Tokens that end the text; they are not returned. */
-  readonly stop?: readonly number[];
-  readonly generator?: Generator;
-}
-
-/** Options of {@link GPT.forward}. */
-export interface GPTCallOptions {
-  /** Keys and values of earlier tokens, made by {@link GPT.newCache}; those of these tokens are added. Without gradients only. */
-  readonly cache?: KVCache | null;
-  /** Logits of the last token only. */
-  readonly last?: boolean;
-}
-
 /**
  * A decoder-only Transformer as GPT-2 (Radford et al., "Language models are unsupervised multitask learners", 2019): pre-norm blocks, tanh
  * GELU, trained positions, the head tied to the embedding. Members are named as Hugging Face's (`h.0.attn.c_attn`, …); weights are stored
@@ -185,7 +153,7 @@ export class GPT extends Module {
   }
 
   /** tokens (B, T) of int32 to logits (B, T, vocabulary), or (B, 1, vocabulary) of the last token. */
-  forward(tokens: Tensor, { cache = null, last = false }: GPTCallOptions = {}): Tensor {
+  forward(tokens: Tensor, { cache = null, last = false }: DecoderCallOptions = {}): Tensor {
     if (tokens.ndim !== 2)
       throw new ShapeError(`GPT: expected tokens of shape [B, T], got ${formatShape(tokens.shape)}`);
     const start = cache?.length ?? 0;
@@ -209,75 +177,12 @@ export class GPT extends Module {
   }
 
   /**
-   * Continues `prompt` token by token; the event loop is free in between. Drawing is reproducible by the generator.
+   * Continues `prompt` token by token; see {@link generateTokens}.
    * @example for await (const token of model.generate([1, 2, 3], { temperature: 0.8, topK: 50 })) show(token);
    */
-  async *generate(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, void, undefined> {
-    const fn = 'generate';
-    const { vocabulary, context } = this.config;
-    const { temperature = 0, topK = vocabulary, topP = 1, stop = [], generator = defaultGenerator } = options;
-    if (!Array.isArray(prompt) || prompt.length === 0)
-      throw new ValueError(`${fn}: expected at least one token to start with`);
-    prompt.forEach((token, i) => checkInteger(fn, `prompt[${i}]`, token, { min: 0, max: vocabulary - 1 }));
-    if (prompt.length > context)
-      throw new ValueError(`${fn}: expected at most ${context} tokens, got ${prompt.length}`);
-    checkNumber(fn, 'temperature', temperature, { min: 0 });
-    checkInteger(fn, 'topK', topK, { min: 1 });
-    checkNumber(fn, 'topP', topP, { min: 0, max: 1 });
-    const room = context - prompt.length;
-    const count = Math.min(checkInteger(fn, 'maxTokens', options.maxTokens ?? room, { min: 0 }), room);
-    const cache = this.newCache(prompt.length + count);
-    try {
-      let next: readonly number[] = prompt;
-      for (let made = 0; made < count; made++) {
-        const token = await this.#next(next, cache, { temperature, topK, topP, generator });
-        if (stop.includes(token)) return;
-        yield token;
-        next = [token];
-      }
-    } finally {
-      for (const { k, v } of cache.layers) for (const stored of [k, v]) stored.dispose();
-    }
+  generate(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, void, undefined> {
+    return generateTokens(this, prompt, options);
   }
-
-  async #next(
-    tokens: readonly number[],
-    cache: KVCache,
-    {
-      temperature,
-      topK,
-      topP,
-      generator,
-    }: Required<Pick<GenerateOptions, 'temperature' | 'topK' | 'topP' | 'generator'>>,
-  ): Promise<number> {
-    const input = tensor([[...tokens]], { dtype: 'int32' });
-    if (temperature === 0) {
-      const best = scope(() => noGrad(() => this.forward(input, { cache, last: true }).argmax()));
-      return await best.item();
-    }
-    const logits = await scope(() => noGrad(() => this.forward(input, { cache, last: true }))).data();
-    return drawToken(logits, { temperature, topK, topP, u: await rand([], { generator }).item() });
-  }
-}
-
-/** A token drawn from logits by the number u in [0, 1): among the `topK` likeliest, and of these the fewest that reach `topP`. */
-export function drawToken(
-  logits: ArrayLike<number>,
-  { temperature = 1, topK = Infinity, topP = 1, u }: { temperature?: number; topK?: number; topP?: number; u: number },
-): number {
-  const order = Array.from(logits, (_, i) => i).sort((a, b) => logits[b]! - logits[a]! || a - b);
-  const most = logits[order[0]!]!;
-  const weights = order.slice(0, topK).map((i) => Math.exp((logits[i]! - most) / temperature));
-  const all = weights.reduce((a, b) => a + b, 0);
-  let kept = 0;
-  let mass = 0;
-  while (kept < weights.length && (kept === 0 || mass < topP * all)) mass += weights[kept++]!;
-  let left = u * mass;
-  for (let i = 0; i < kept; i++) {
-    left -= weights[i]!;
-    if (left < 0) return order[i]!;
-  }
-  return order[kept - 1]!;
 }
 
 /** A {@link GPT} of the GPT-2 family by its name, with fresh weights. */

@@ -32,13 +32,13 @@ export { RBM, type GibbsOptions } from './rbm.js';
 export { CharRNN, type CharState } from './char_rnn.js';
 export {
   drawToken,
-  GPT,
-  gpt,
-  gptConfigs,
+  generateTokens,
+  type CausalModel,
+  type DecoderCallOptions,
+  type DrawOptions,
   type GenerateOptions,
-  type GPTCallOptions,
-  type GPTConfig,
   type KVCache,
-} from './gpt.js';
+} from './generate.js';
+export { GPT, gpt, gptConfigs, type GPTConfig } from './gpt.js';
 export { AttentionSeq2Seq, Seq2Seq, type Seq2SeqOptions } from './seq2seq.js';
 export { createModel, modelEntry, modelNames, type ModelDataset, type ModelEntry, type ModelName } from './registry.js';
