@@ -210,7 +210,9 @@ ErrorRef Interpreter::kernel_error(const OpInfo& op, Status status, int64_t nin,
     what += ": ";
     for (int64_t i = 0; i < nin + nout && i < kMost; ++i) {
       if (i > 0) what += i == nin ? " -> " : ", ";
-      what += describe(views_[static_cast<size_t>(i)]);
+      const View& view = views_[static_cast<size_t>(i)];
+      what += describe(view);
+      if (status == kBadIndex && i < nin) what += describe_range(view);
     }
     if (nin + nout > kMost) what += ", …";
   }

@@ -1,5 +1,7 @@
 #include "tensor.h"
 
+#include <algorithm>
+
 namespace myelin {
 namespace {
 
@@ -198,6 +200,26 @@ std::string describe(const View& view) {
   std::string text = std::string(names[view.dtype]) + " [";
   for (int d = 0; d < view.ndim; ++d) text += (d == 0 ? "" : ", ") + std::to_string(view.shape[d]);
   return text + "]";
+}
+
+std::string describe_range(const View& view) {
+  if (view.dtype != kInt32 || view.data == nullptr || view.ndim < 0 || view.numel == 0) return "";
+  const auto* data = static_cast<const int32_t*>(view.data);
+  int32_t low = data[0];
+  int32_t high = data[0];
+  int64_t at[kMaxDims] = {};
+  int64_t offset = 0;
+  for (int64_t i = 0; i < view.numel; ++i) {
+    low = std::min(low, data[offset]);
+    high = std::max(high, data[offset]);
+    for (int d = view.ndim - 1; d >= 0; --d) {
+      offset += view.strides[d];
+      if (++at[d] < view.shape[d]) break;
+      offset -= view.strides[d] * view.shape[d];
+      at[d] = 0;
+    }
+  }
+  return low == high ? " of " + std::to_string(low) : " from " + std::to_string(low) + " to " + std::to_string(high);
 }
 
 }  // namespace myelin

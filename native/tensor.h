@@ -149,4 +149,7 @@ bool bind_view(const Operand& operand, const Slot& slot, View* view);
 // `float32 [2, 3]`
 std::string describe(const View& view);
 
+// " from 0 to 7": the least and the greatest value of an int32 view; nothing for others and for empty ones.
+std::string describe_range(const View& view);
+
 }  // namespace myelin

@@ -353,8 +353,8 @@ const classes = [NativeError, OutOfMemoryError, ShapeError, DTypeError, ValueErr
 /** A native failure as a typed error that names the op. */
 export function toError(failure: NativeFailure): MyelinError {
   const Class = classes[failure.status] ?? NativeError;
-  const prefix = failure.op === '' ? '' : `${failure.op}: `;
-  return new Class(`${prefix}${failure.message}`);
+  const name = failure.op.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return new Class(name === '' ? failure.message : `${name}: ${failure.message}`);
 }
 
 const isFailure = (value: unknown): value is NativeFailure =>

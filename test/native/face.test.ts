@@ -184,7 +184,7 @@ describe('native face', () => {
   it('does not read a detached array', () => {
     const data = new Float32Array(8);
     structuredClone(data.buffer, { transfer: [data.buffer] });
-    expect(() => m.fromTypedArray(data, [8])).toThrow(/8 elements for shape \[8\], got 0 \(a detached array\?\)/);
+    expect(() => m.fromTypedArray(data, [8])).toThrow(/expected an array with its memory/);
     alive();
   });
 });

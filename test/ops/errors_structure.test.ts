@@ -376,7 +376,7 @@ const dtypes: Call[] = [
   ],
 ];
 
-// Known when the stream runs; the message names the native operation.
+// Known when the stream runs; the message names the native operation and says which values came.
 const late: [op: string, call: () => Tensor][] = [
   ['gather', () => m.gather(x, 0, m.full([2, 3], 2, { dtype: 'int32' }))],
   ['gather', () => m.gather(x, 1, m.full([2, 3], -1, { dtype: 'int32' }))],
@@ -384,15 +384,15 @@ const late: [op: string, call: () => Tensor][] = [
   ['gather', () => m.take(x, index([6]))],
   ['scatter', () => m.scatter(x, 1, m.full([2, 1], 3, { dtype: 'int32' }), 0)],
   ['scatter', () => m.scatterAdd(x, 0, m.full([2, 3], 2, { dtype: 'int32' }), x)],
-  ['index_select', () => m.indexSelect(x, 1, index([3]))],
+  ['indexSelect', () => m.indexSelect(x, 1, index([3]))],
   ['scatter', () => m.indexAdd(x, 0, index([0, 2]), x)],
   ['scatter', () => m.indexCopy(x, 0, index([0, 2]), x)],
   ['scatter', () => m.indexFill(x, 0, index([2]), 1)],
-  ['index_select', () => m.index(x, index([2]))],
-  ['index_select', () => m.index(x, index([0]), index([3]))],
-  ['index_select', () => m.indexPut(x, [index([2])], 1)],
-  ['index_select', () => m.embedding(index([2]), x)],
-  ['one_hot', () => m.oneHot(index([3]), 3)],
+  ['indexSelect', () => m.index(x, index([2]))],
+  ['indexSelect', () => m.index(x, index([0]), index([3]))],
+  ['indexSelect', () => m.indexPut(x, [index([2])], 1)],
+  ['indexSelect', () => m.embedding(index([2]), x)],
+  ['oneHot', () => m.oneHot(index([3]), 3)],
 ];
 
 describe('dims and subscripts that are not there are refused', () => refuses(named(IndexOutOfRangeError, ranges)));
@@ -409,8 +409,24 @@ it.each(late)('%s: an index value outside rejects where the result is read', asy
     .then(() => null)
     .catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(IndexOutOfRangeError);
-  expect((error as IndexOutOfRangeError).message).toMatch(new RegExp(`^${op}: an index is out of range`));
+  expect((error as IndexOutOfRangeError).message).toMatch(
+    new RegExp(`^${op}: an index is out of range: .*int32 \\[[\\d, ]*\\] (of|from) -?\\d`),
+  );
   expect((error as IndexOutOfRangeError).code).toBe('ERR_INDEX');
+});
+
+it('an index outside says which values came', async () => {
+  const labels = m.tensor([0, 7, -3], { dtype: 'int32' });
+  await expect(m.crossEntropy(m.ones([3, 4]), labels).item()).rejects.toThrow(
+    'crossEntropy: an index is out of range: float32 [3, 4], int32 [3] from -3 to 7',
+  );
+});
+
+it('an array whose buffer was transferred is refused', () => {
+  const data = new Float32Array(4);
+  structuredClone(data.buffer, { transfer: [data.buffer] });
+  expect(() => m.tensor(data)).toThrow(ValueError);
+  expect(() => m.fromTypedArray(data, [4])).toThrow('fromTypedArray: expected an array with its memory');
 });
 
 it('and the library goes on', () => {
