@@ -170,6 +170,32 @@ export async function loadFileWithMetadata(
   return { tensors, metadata };
 }
 
+/**
+ * The tensors of a file one after the other, in the order of the data, so that no more than one is in memory twice. Converts as
+ * {@link loadFile} does.
+ */
+export async function* eachTensor(
+  fn: string,
+  path: string,
+  wanted: (name: string) => boolean = () => true,
+): AsyncGenerator<[name: string, tensor: Tensor], void, undefined> {
+  checkPath(fn, 'path', path);
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, 'r');
+    const { tensors } = await header(fn, handle, path);
+    for (const [name, { dtype, shape, begin, end }] of tensors) {
+      if (!wanted(name)) continue;
+      const data = await readExactly(fn, handle, path, begin, end - begin);
+      yield [name, toTensor(name, { dtype, shape, data }, path)];
+    }
+  } catch (error) {
+    throw ioError(fn, 'read', path, error);
+  } finally {
+    await handle?.close();
+  }
+}
+
 /** The free text of a safetensors file; only the header is read. */
 export async function loadMetadata(path: string): Promise<Metadata> {
   return withFile('loadMetadata', path, async (handle) => (await header('loadMetadata', handle, path)).metadata);

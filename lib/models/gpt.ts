@@ -1,5 +1,5 @@
 import { keep } from '../autograd/scope.js';
-import { checkInteger } from '../check.js';
+import { checkBoolean, checkInteger, checkNumber, checkOneOf } from '../check.js';
 import { ShapeError, ValueError } from '../errors.js';
 import { Embedding } from '../nn/embedding.js';
 import { normal_, zeros_ } from '../nn/init.js';
@@ -12,19 +12,30 @@ import { packedAttention, scaledDotProductAttention } from '../ops/attention.js'
 import { add } from '../ops/binary.js';
 import { tensor, zeros } from '../ops/create.js';
 import { linear } from '../ops/matmul.js';
+import { dropout } from '../ops/random.js';
 import { narrow, permute, reshape, transpose } from '../ops/views.js';
 import type { Generator } from '../random.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { generateTokens, type DecoderCallOptions, type GenerateOptions, type KVCache } from './generate.js';
 
-/** Sizes of a {@link GPT}. */
+/** Sizes and choices of a {@link GPT}. */
 export interface GPTConfig {
   readonly vocabulary: number;
   readonly context: number;
   readonly layers: number;
   readonly heads: number;
   readonly width: number;
+  /** Width of the feed-forward layers; 4·width. */
+  readonly hidden?: number;
+  /** Their activation: GELU by its tanh approximation, as in GPT-2, or exactly; `gelu-tanh`. */
+  readonly activation?: 'gelu-tanh' | 'gelu';
+  /** Whether linear layers and norms have a bias; true. */
+  readonly bias?: boolean;
+  /** Added to variances by the norms; 1e-5. */
+  readonly eps?: number;
+  /** Probability of dropping embeddings, attention weights and the outputs of branches, in training; 0. */
+  readonly dropout?: number;
 }
 
 const family = (layers: number, heads: number, width: number): GPTConfig => ({
@@ -44,31 +55,43 @@ export const gptConfigs = {
   gpt3: { ...family(96, 96, 12288), context: 2048 },
 } as const satisfies Record<string, GPTConfig>;
 
+interface Parts extends Required<GPTConfig> {
+  readonly generator: Generator | undefined;
+}
+
 /** Attention of every token to itself and those before it. */
 class Attention extends Module {
   readonly c_attn: Linear;
   readonly c_proj: Linear;
+  readonly heads: number;
+  readonly #parts: Parts;
 
-  constructor(
-    width: number,
-    readonly heads: number,
-  ) {
+  constructor(parts: Parts) {
     super();
-    this.c_attn = new Linear(width, 3 * width);
-    this.c_proj = new Linear(width, width);
+    const { width, heads, bias } = parts;
+    this.c_attn = new Linear(width, 3 * width, { bias });
+    this.c_proj = new Linear(width, width, { bias });
+    this.heads = heads;
+    this.#parts = parts;
   }
 
   /** x (B, T, width); with a cache, x are the tokens from `start` on. */
   forward(x: Tensor, cache: KVCache['layers'][number] | null, start: number): Tensor {
     const qkv = this.c_attn.forward(x);
-    if (cache === null) return this.c_proj.forward(packedAttention([qkv], this.heads, { causal: true }));
+    const { dropout: p, generator } = this.#parts;
+    const drops = this.training && p > 0;
+    if (cache === null && !drops) return this.c_proj.forward(packedAttention([qkv], this.heads, { causal: true }));
     const [batch, steps, width] = x.shape as [number, number, number];
     const parts = reshape(qkv, [batch, steps, 3, this.heads, width / this.heads]);
     const [q, k, v] = [0, 1, 2].map((i) => transpose(parts.select(2, i), 1, 2)) as [Tensor, Tensor, Tensor];
-    narrow(cache.k, 2, start, steps).copy_(k);
-    narrow(cache.v, 2, start, steps).copy_(v);
-    const [keys, values] = [cache.k, cache.v].map((stored) => narrow(stored, 2, 0, start + steps)) as [Tensor, Tensor];
-    const y = scaledDotProductAttention(q, keys, values, { mask: causalMask(start, steps) });
+    let y: Tensor;
+    if (cache === null) y = scaledDotProductAttention(q, k, v, { causal: true, dropout: p, generator });
+    else {
+      narrow(cache.k, 2, start, steps).copy_(k);
+      narrow(cache.v, 2, start, steps).copy_(v);
+      const [keys, values] = [cache.k, cache.v].map((all) => narrow(all, 2, 0, start + steps)) as [Tensor, Tensor];
+      y = scaledDotProductAttention(q, keys, values, { mask: causalMask(start, steps) });
+    }
     return this.c_proj.forward(reshape(permute(y, [0, 2, 1, 3]), [batch, steps, width]));
   }
 }
@@ -84,15 +107,19 @@ function causalMask(start: number, steps: number): Tensor | null {
 class FeedForward extends Module {
   readonly c_fc: Linear;
   readonly c_proj: Linear;
+  readonly activation: NonNullable<GPTConfig['activation']>;
 
-  constructor(width: number) {
+  constructor({ width, hidden, activation, bias }: Parts) {
     super();
-    this.c_fc = new Linear(width, 4 * width);
-    this.c_proj = new Linear(4 * width, width);
+    this.c_fc = new Linear(width, hidden, { bias });
+    this.c_proj = new Linear(hidden, width, { bias });
+    this.activation = activation;
   }
 
   forward(x: Tensor): Tensor {
-    return this.c_proj.forward(gelu(this.c_fc.forward(x), { approximate: 'tanh' }));
+    return this.c_proj.forward(
+      gelu(this.c_fc.forward(x), { approximate: this.activation === 'gelu' ? 'none' : 'tanh' }),
+    );
   }
 }
 
@@ -102,18 +129,23 @@ class Block extends Module {
   readonly attn: Attention;
   readonly ln_2: LayerNorm;
   readonly mlp: FeedForward;
+  readonly #parts: Parts;
 
-  constructor({ width, heads }: GPTConfig) {
+  constructor(parts: Parts) {
     super();
-    this.ln_1 = new LayerNorm(width);
-    this.attn = new Attention(width, heads);
-    this.ln_2 = new LayerNorm(width);
-    this.mlp = new FeedForward(width);
+    const { width, eps, bias } = parts;
+    this.ln_1 = new LayerNorm(width, { eps, bias });
+    this.attn = new Attention(parts);
+    this.ln_2 = new LayerNorm(width, { eps, bias });
+    this.mlp = new FeedForward(parts);
+    this.#parts = parts;
   }
 
   forward(x: Tensor, cache: KVCache['layers'][number] | null, start: number): Tensor {
-    const y = add(x, this.attn.forward(this.ln_1.forward(x), cache, start));
-    return add(y, this.mlp.forward(this.ln_2.forward(y)));
+    const { dropout: p, generator } = this.#parts;
+    const drop = (branch: Tensor): Tensor => dropout(branch, { p, training: this.training, generator });
+    const y = add(x, drop(this.attn.forward(this.ln_1.forward(x), cache, start)));
+    return add(y, drop(this.mlp.forward(this.ln_2.forward(y))));
   }
 }
 
@@ -123,23 +155,33 @@ class Block extends Module {
  * (out, in).
  */
 export class GPT extends Module {
-  readonly config: GPTConfig;
+  readonly config: Required<GPTConfig>;
   readonly wte: Embedding;
   readonly wpe: Embedding;
   readonly h: ModuleList<Block>;
   readonly ln_f: LayerNorm;
+  readonly #generator: Generator | undefined;
 
   constructor(config: GPTConfig, { generator }: { readonly generator?: Generator | undefined } = {}) {
     super();
-    for (const [name, value] of Object.entries(config)) checkInteger('GPT', name, value, { min: 1 });
-    const { vocabulary, context, layers, heads, width } = config;
+    const { vocabulary, context, layers, heads, width, hidden = 4 * width } = config;
+    const { activation = 'gelu-tanh', bias = true, eps = 1e-5, dropout: p = 0 } = config;
+    for (const [name, size] of Object.entries({ vocabulary, context, layers, heads, width, hidden })) {
+      checkInteger('GPT', name, size, { min: 1 });
+    }
+    checkOneOf('GPT', 'activation', activation, ['gelu-tanh', 'gelu']);
+    checkBoolean('GPT', 'bias', bias);
+    checkNumber('GPT', 'eps', eps, { min: 0 });
+    checkNumber('GPT', 'dropout', p, { min: 0, max: 1 });
     if (width % heads !== 0)
       throw new ValueError(`GPT: expected width to be a multiple of heads, got ${width} and ${heads}`);
-    this.config = { vocabulary, context, layers, heads, width };
+    this.config = { vocabulary, context, layers, heads, width, hidden, activation, bias, eps, dropout: p };
     this.wte = new Embedding(vocabulary, width);
     this.wpe = new Embedding(context, width);
-    this.h = new ModuleList(Array.from({ length: layers }, () => new Block(config)));
-    this.ln_f = new LayerNorm(width);
+    const parts = { ...this.config, generator };
+    this.h = new ModuleList(Array.from({ length: layers }, () => new Block(parts)));
+    this.ln_f = new LayerNorm(width, { eps, bias });
+    this.#generator = generator;
     this.resetParameters(generator);
   }
 
@@ -158,9 +200,11 @@ export class GPT extends Module {
       throw new ShapeError(`GPT: expected tokens of shape [B, T], got ${formatShape(tokens.shape)}`);
     const start = cache?.length ?? 0;
     const steps = tokens.shape[1]!;
+    if (steps === 0) throw new ShapeError(`GPT: expected at least one token, got ${formatShape(tokens.shape)}`);
     const room = cache === null ? this.config.context : Math.min(cache.capacity, this.config.context);
     if (start + steps > room) throw new ShapeError(`GPT: expected at most ${room} tokens, got ${start + steps}`);
     let x = add(this.wte.forward(tokens), narrow(this.wpe.weight, 0, start, steps));
+    x = dropout(x, { p: this.config.dropout, training: this.training, generator: this.#generator });
     let i = 0;
     for (const block of this.h) x = block.forward(x, cache?.layers[i++] ?? null, start);
     if (cache !== null) cache.length += steps;

@@ -40,5 +40,6 @@ export {
   type KVCache,
 } from './generate.js';
 export { GPT, gpt, gptConfigs, type GPTConfig } from './gpt.js';
+export { loadGPT, saveGPT, type LoadGPTOptions } from './gpt_files.js';
 export { AttentionSeq2Seq, Seq2Seq, type Seq2SeqOptions } from './seq2seq.js';
 export { createModel, modelEntry, modelNames, type ModelDataset, type ModelEntry, type ModelName } from './registry.js';

@@ -183,6 +183,10 @@ export class ParameterList extends Module {
     return [...super.members(), ...this.#items.map((parameter, i) => [String(i), parameter] as const)];
   }
 
+  protected override holders(): object[] {
+    return [this, this.#items];
+  }
+
   /** Number of parameters. */
   get length(): number {
     return this.#items.length;

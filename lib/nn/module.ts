@@ -131,6 +131,11 @@ export abstract class Module {
     return Object.entries(this);
   }
 
+  /** Objects and arrays that hold what {@link Module.members} lists. Containers add theirs. */
+  protected holders(): object[] {
+    return [this];
+  }
+
   /**
    * Makes `this[name]` a buffer: a tensor that belongs to the module's state but is not trained. `persistent: false`
    * leaves it out of the state dict. Returns the tensor, so that a class field can be initialised with it.
@@ -280,13 +285,14 @@ export abstract class Module {
   }
 
   /**
-   * Copies the tensors of `dict` into this module's parameters and buffers, converting their dtype. Throws
-   * {@link StateDictError}, which lists every difference, and changes nothing when a shape differs or, unless
-   * `strict: false`, when a name is missing or unexpected.
+   * Copies the tensors of `dict` into this module's parameters and buffers, converting their dtype. With `assign` the tensors
+   * themselves take the place of parameters and buffers, whose dtype and memory (none for a module made in `meta`) do not count;
+   * optimizers are to be made afterwards. Throws {@link StateDictError}, which lists every difference, and changes nothing when
+   * a shape differs or, unless `strict: false`, when a name is missing or unexpected.
    */
   loadStateDict(
     dict: Readonly<StateDict> | ReadonlyMap<string, Tensor>,
-    { strict = true }: { strict?: boolean } = {},
+    { strict = true, assign = false }: { strict?: boolean; assign?: boolean } = {},
   ): LoadResult {
     if (dict === null || typeof dict !== 'object' || dict instanceof Tensor || dict instanceof Module) {
       throw new ValueError(`loadStateDict: expected an object of tensors, got ${show(dict)}`);
@@ -317,9 +323,18 @@ export abstract class Module {
         ]),
       );
     }
-    noGrad(() => {
-      for (const [target, source] of copies) target.copy_(source);
-    });
+    if (assign) {
+      const fresh = copies.map(([old, source]): [Tensor, Tensor] => {
+        if (!(old instanceof Parameter)) return [old, keep(source.detach())];
+        return [old, new Parameter(source, { requiresGrad: old.requiresGrad })];
+      });
+      const swaps = new Map<unknown, Tensor>(fresh);
+      for (const module of this.modules()) for (const list of module.holders()) swapValues(list, swaps);
+    } else {
+      noGrad(() => {
+        for (const [target, source] of copies) target.copy_(source);
+      });
+    }
     return { missingKeys, unexpectedKeys };
   }
 
@@ -380,6 +395,15 @@ function sort(name: string, value: unknown, found: Members): void {
       const item: unknown = value[i];
       if (typeof item === 'object') sort(`${name}.${i}`, item, found);
     }
+  }
+}
+
+/** Puts new values in the place of those that are keys of `swaps`, also within arrays. */
+function swapValues(holder: object, swaps: ReadonlyMap<unknown, Tensor>): void {
+  for (const [key, value] of Object.entries(holder)) {
+    const fresh = swaps.get(value);
+    if (fresh !== undefined) (holder as Record<string, unknown>)[key] = fresh;
+    else if (Array.isArray(value)) swapValues(value, swaps);
   }
 }
 

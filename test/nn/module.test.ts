@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { ReLU } from '../../lib/nn/activation.js';
 import { ModuleDict, ModuleList, ParameterList, Sequential } from '../../lib/nn/container.js';
 import { Dropout } from '../../lib/nn/dropout.js';
+import { Embedding } from '../../lib/nn/embedding.js';
 import { Flatten, Identity, Linear } from '../../lib/nn/linear.js';
 import { Module } from '../../lib/nn/module.js';
 import { Parameter } from '../../lib/nn/parameter.js';
 import { IndexOutOfRangeError, ShapeError, StateDictError, ValueError } from '../../lib/errors.js';
+import { meta } from '../../lib/meta.js';
 import { ones, zeros } from '../../lib/ops/create.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { liveHandles, numbers } from './values.js';
@@ -262,6 +264,28 @@ describe('state dict', () => {
     wide.loadStateDict(narrow.stateDict());
     expect(numbers(wide.weight)).toEqual(numbers(narrow.weight));
     expect(wide.weight.dtype).toBe('float64');
+  });
+
+  it('assigns the tensors themselves, also to a module without memory', () => {
+    const made = new Net();
+    const net = meta(() => new Net());
+    net.head.weight.requiresGrad = false;
+    const dict = Object.fromEntries(Object.entries(made.stateDict()).map(([name, t]) => [name, t.to('float64')]));
+    net.loadStateDict(dict, { assign: true });
+    expect(net.head.weight).toBeInstanceOf(Parameter);
+    expect(net.head.weight.dtype).toBe('float64');
+    expect(net.head.weight.requiresGrad).toBe(false);
+    expect(Object.entries(net.stateDict()).map(([name, t]) => [name, numbers(t)])).toEqual(
+      Object.entries(made.stateDict()).map(([name, t]) => [name, numbers(t)]),
+    );
+    const list = meta(() => new ParameterList([new Parameter(ones([2])), new Parameter(ones([1]))]));
+    list.loadStateDict({ 0: zeros([2]), 1: ones([1]) }, { assign: true });
+    expect(list.parameters().map(numbers)).toEqual([[0, 0], [1]]);
+    const [a, b] = [new Embedding(2, 2), new Embedding(2, 2)];
+    b.weight = a.weight;
+    new Sequential(a, b).loadStateDict({ '0.weight': ones([2, 2]), '1.weight': zeros([2, 2]) }, { assign: true });
+    expect(a.weight).toBe(b.weight);
+    expect(() => net.loadStateDict({}, { assign: true })).toThrow(StateDictError);
   });
 
   it('lists every difference and changes nothing', () => {
