@@ -374,6 +374,7 @@ export { Rows, type Indices } from './data/rows.js';
 export { DataLoader, type DataLoaderOptions, type LoaderState } from './data/loader.js';
 export { generateMnist1d, mnist1d, type Mnist1d, type Mnist1dOptions } from './data/mnist1d.js';
 export { mnist, type MnistOptions } from './data/mnist.js';
+export { playground, playgroundNames, type PlaygroundName, type PlaygroundOptions } from './data/playground.js';
 export { cifar10, cifar10Classes, readCifar10, type Cifar10, type Cifar10Options } from './data/cifar10.js';
 export { imageFolder, ImageFolder, type ImageFile, type ImageFolderOptions } from './data/image_folder.js';
 export { augmentImages, imageStatistics, normalizeImages, padImages, type AugmentOptions } from './data/augment.js';

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { MyelinError, UsageError } from '../errors.js';
 import { packageVersion, examples, type Io } from './common.js';
+import { courseCommand } from './course.js';
 import { evalCommand } from './eval.js';
 import { infoCommand } from './info.js';
 import { paramsCommand } from './params.js';
@@ -33,11 +34,18 @@ export async function main(
         'myelin train --model mlp --dataset mnist      784-200-200-10 on MNIST',
         'myelin eval runs/mnist1d-mlp                  its accuracy again',
         'myelin params mlp                             layers and parameters',
+        'myelin course                                 experiments of a course on neural networks',
         'myelin info                                   processor, instruction set, threads',
       ),
     );
   const finish = (result: number): void => void (code = result);
-  const commands = [trainCommand(io, finish), evalCommand(io), infoCommand(io), paramsCommand(io)];
+  const commands = [
+    trainCommand(io, finish),
+    evalCommand(io),
+    infoCommand(io),
+    paramsCommand(io),
+    courseCommand(io, finish),
+  ];
   for (const command of commands) program.addCommand(command);
   for (const command of [program, ...commands]) {
     command

@@ -1,4 +1,5 @@
-import { checkBoolean, checkOneOf } from '../check.js';
+import { checkBoolean, checkInteger, checkOneOf } from '../check.js';
+import { ValueError } from '../errors.js';
 import { fromTypedArray } from '../ops/create.js';
 import type { Tensor } from '../tensor.js';
 import { TensorDataset } from './dataset.js';
@@ -29,7 +30,7 @@ const strokes: readonly (readonly number[])[] = [
 
 /** The data set as numbers. */
 export interface Mnist1d {
-  /** The examples, (5000, 40) row-major: zero mean and unit variance over all of them. */
+  /** The examples, (examples, 40) row-major: zero mean and unit variance over all of them. */
   readonly x: Float64Array;
   /** The digit of each example, 0 to 9. */
   readonly y: Uint8Array;
@@ -43,26 +44,34 @@ export interface Mnist1d {
  * seed: the same 5000 examples in the same order, equal to the published arrays up to rounding (1e-12).
  *
  * @param options.shuffleSequence the variant whose 40 points are permuted, the same way in all examples; default false.
+ * @param options.examples how many, a multiple of 10; default 5000, the published ones. Another number gives other examples.
  */
-export function generateMnist1d({ shuffleSequence = false }: { shuffleSequence?: boolean } = {}): Mnist1d {
+export function generateMnist1d({
+  shuffleSequence = false,
+  examples = EXAMPLES,
+}: { shuffleSequence?: boolean; examples?: number } = {}): Mnist1d {
   checkBoolean('generateMnist1d', 'shuffleSequence', shuffleSequence);
+  checkInteger('generateMnist1d', 'examples', examples, { min: CLASSES, max: 10_000_000 });
+  if (examples % CLASSES !== 0) {
+    throw new ValueError(`generateMnist1d: expected examples to be a multiple of ${CLASSES}, got ${examples}`);
+  }
   const rng = new Mt19937(42);
   const templates = normalisedTemplates();
-  const perClass = EXAMPLES / CLASSES;
-  const raw = new Float64Array(EXAMPLES * LENGTH);
-  for (let i = 0; i < EXAMPLES; i++) {
+  const perClass = examples / CLASSES;
+  const raw = new Float64Array(examples * LENGTH);
+  for (let i = 0; i < examples; i++) {
     const digit = Math.floor(i / perClass);
     const example = transform(templates.subarray(digit * TEMPLATE, (digit + 1) * TEMPLATE), rng);
     raw.set(example, i * LENGTH);
   }
-  const order = rng.permutation(EXAMPLES);
+  const order = rng.permutation(examples);
   const columns = shuffleSequence
     ? new Mt19937(42).permutation(LENGTH)
     : Int32Array.from({ length: LENGTH }, (_, i) => i);
   const { mean, deviation } = moments(raw);
   const x = new Float64Array(raw.length);
-  const y = new Uint8Array(EXAMPLES);
-  for (let i = 0; i < EXAMPLES; i++) {
+  const y = new Uint8Array(examples);
+  for (let i = 0; i < examples; i++) {
     const from = order[i]!;
     y[i] = Math.floor(from / perClass);
     for (let j = 0; j < LENGTH; j++) x[i * LENGTH + j] = (raw[from * LENGTH + columns[j]!]! - mean) / deviation;

@@ -2,6 +2,15 @@ export { Perceptron, mistakeBound, type PerceptronFit, type PerceptronFitOptions
 export { GLM, type GLMFamily, type GLMFit, type GLMFitOptions } from './glm.js';
 export { ShallowNetwork, TwoLayerNetwork, type HiddenActivation } from './shallow.js';
 export { collapse, MLP, mlpWeights, type MLPOptions, type ModelOptions } from './mlp.js';
+export {
+  activationPatterns,
+  linearPieces,
+  maximumRegions,
+  planeGrid,
+  sampledRegions,
+  zigzagNetwork,
+  type LinearPiece,
+} from './regions.js';
 export { Mnist1dCNN, Mnist1dGRU, Mnist1dLinear, Mnist1dMLP } from './mnist1d.js';
 export { DigitCNN, LeNet5, lenetLoss, LeNet5Original, RBFOutput, SparseConv2d, TrainableSubsampling } from './lenet.js';
 export { AlexNet, AlexNetGrouped, type AlexNetOptions } from './alexnet.js';

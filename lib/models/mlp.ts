@@ -27,10 +27,13 @@ export interface MLPOptions extends ModelOptions {
  */
 export class MLP extends Module {
   readonly fc: readonly Linear[];
+  /** What stands between the layers. */
+  readonly activation: HiddenActivation;
   readonly #activation: (x: Tensor) => Tensor;
 
   constructor(sizes: readonly number[], { activation = 'relu', ...options }: MLPOptions = {}) {
     super();
+    this.activation = activation;
     this.#activation = hiddenActivation('MLP', activation);
     if (!Array.isArray(sizes) || sizes.length < 2) {
       throw new ValueError(`MLP: expected sizes to be two numbers or more, got ${show(sizes)}`);

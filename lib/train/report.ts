@@ -2,6 +2,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import type { EpochRecord } from './record.js';
 import { curvesOf, quantitiesOf } from './record.js';
 import { ValueError } from '../errors.js';
+import { INK, page, QUIET, renderSvg, type Panel } from './plot.js';
 
 /** What stands around the curves of a report. */
 export interface ReportOptions {
@@ -13,10 +14,6 @@ export interface ReportOptions {
 
 const WIDTH = 430;
 const HEIGHT = 270;
-const FONT = 'Inter, "Helvetica Neue", Helvetica, Arial, "DejaVu Sans", sans-serif';
-const INK = '#1f2933';
-const QUIET = '#616e7c';
-const GRID = '#e8ecf0';
 const COLOURS = { train: '#e08a1e', test: '#1f6feb' } as const;
 
 /**
@@ -28,57 +25,15 @@ const COLOURS = { train: '#e08a1e', test: '#1f6feb' } as const;
  */
 export async function renderReport(records: readonly EpochRecord[], options: ReportOptions): Promise<string> {
   if (records.length === 0) throw new ValueError('renderReport: expected at least one record, got none');
-  const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')]);
-  const compiled = vegaLite.compile(reportSpec(records, options), { logger: silent });
-  const view = new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.Error });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
+  return renderSvg(reportSpec(records, options));
 }
 
 /** The Vega-Lite specification behind {@link renderReport}: one panel a quantity, side by side. */
 function reportSpec(records: readonly EpochRecord[], { title, subtitle }: ReportOptions): TopLevelSpec {
-  const panels = quantitiesOf(records).map((quantity) => panel(records, quantity));
-  return {
-    background: '#ffffff',
-    padding: 26,
-    title: {
-      text: title,
-      ...(subtitle === undefined ? {} : { subtitle }),
-      anchor: 'start',
-      frame: 'bounds',
-      offset: 30,
-      fontSize: 20,
-      fontWeight: 600,
-      subtitleFontSize: 13,
-      subtitlePadding: 7,
-    },
-    hconcat: panels,
-    bounds: 'flush',
-    spacing: 176,
-    config: {
-      font: FONT,
-      view: { stroke: null },
-      title: { color: INK, subtitleColor: QUIET },
-      axis: {
-        labelColor: QUIET,
-        titleColor: QUIET,
-        labelFontSize: 11.5,
-        titleFontSize: 12,
-        titleFontWeight: 'normal',
-        domain: false,
-        ticks: false,
-        labelPadding: 8,
-        titlePadding: 10,
-        gridColor: GRID,
-      },
-    },
-  } as unknown as TopLevelSpec;
+  const hconcat = quantitiesOf(records).map((quantity) => panel(records, quantity));
+  return page(title, subtitle, { hconcat, bounds: 'flush', spacing: 176 });
 }
 
-type Panel = Record<string, unknown>;
 interface Point {
   epoch: number;
   value: number;
@@ -211,11 +166,3 @@ const curveOf = (name: string): string => name.slice(0, name.indexOf('_'));
 const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1).replaceAll('_', ' ');
 const figure = (value: number, percent: boolean): string =>
   percent ? `${(value * 100).toFixed(2)} %` : value >= 100 ? value.toFixed(1) : value.toPrecision(4);
-
-const silent = {
-  level: () => silent,
-  error: () => silent,
-  warn: () => silent,
-  info: () => silent,
-  debug: () => silent,
-};
