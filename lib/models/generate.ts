@@ -50,8 +50,21 @@ export interface GenerateOptions {
   readonly generator?: Generator;
 }
 
-/** Small models answer at once, within microtasks: after so many milliseconds the event loop gets its turn anyway. */
+/** Longest stretch without a turn of the event loop, in milliseconds. */
 const STRETCH = 4;
+
+/**
+ * A function to be awaited between steps: small models answer at once, within microtasks, and after a while of them it gives the event
+ * loop its turn.
+ */
+export function loopTurns(): () => Promise<void> {
+  let turned = performance.now();
+  return async () => {
+    if (performance.now() - turned < STRETCH) return;
+    await setImmediate();
+    turned = performance.now();
+  };
+}
 
 /**
  * Continues `prompt` token by token; the event loop is free in between. Leaving the loop, an error and a signal all free the
@@ -72,7 +85,7 @@ export async function* generateTokens(
     const text = slide ? [...prompt] : null;
     const made: number[] = [];
     let next = prompt.slice(-context);
-    let turned = performance.now();
+    const turn = loopTurns();
     for (let n = 0; n < count; n++) {
       if (cache.length + next.length > cache.capacity) {
         free(cache);
@@ -80,10 +93,7 @@ export async function* generateTokens(
         next = text!.slice(-Math.ceil(context / 2));
       }
       const token = await nextToken(model, next, cache, settings);
-      if (performance.now() - turned > STRETCH) {
-        await setImmediate();
-        turned = performance.now();
-      }
+      await turn();
       signal?.throwIfAborted();
       if (ends instanceof Set && ends.has(token)) return;
       yield token;

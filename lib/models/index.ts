@@ -38,6 +38,7 @@ export {
   type SparseAutoencoderOptions,
 } from './autoencoder.js';
 export { RBM, type GibbsOptions } from './rbm.js';
+export { ElmanNetwork } from './elman.js';
 export { CharRNN, type CharState } from './char_rnn.js';
 export {
   drawToken,
@@ -50,5 +51,20 @@ export {
 } from './generate.js';
 export { GPT, gpt, gptConfigs, type GPTConfig } from './gpt.js';
 export { loadGPT, saveGPT, type LoadGPTOptions } from './gpt_files.js';
-export { AttentionSeq2Seq, Seq2Seq, type Seq2SeqOptions } from './seq2seq.js';
+export {
+  AttentionSeq2Seq,
+  Seq2Seq,
+  type AttentionState,
+  type Seq2SeqCallOptions,
+  type Seq2SeqOptions,
+} from './seq2seq.js';
+export { copyTask, TransformerSeq2Seq, type TransformerSeq2SeqOptions, type TransformerState } from './transformer.js';
+export {
+  beamSearch,
+  greedyDecode,
+  type BeamSearchOptions,
+  type DecodeOptions,
+  type Hypothesis,
+  type StepModel,
+} from './beam.js';
 export { createModel, modelEntry, modelNames, type ModelDataset, type ModelEntry, type ModelName } from './registry.js';
