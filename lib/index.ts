@@ -381,8 +381,32 @@ export { augmentImages, imageStatistics, normalizeImages, padImages, type Augmen
 export { readCsv, type CsvOptions } from './data/csv.js';
 export { readParquet, type ParquetOptions } from './data/parquet.js';
 export { Table, type Column, type MissingValues, type TableDatasetOptions } from './data/table.js';
+export { LineDataset, readText, TextDataset, type LineDatasetOptions, type TextDatasetOptions } from './data/text.js';
+export {
+  PairDataset,
+  readPairs,
+  SyntheticPairs,
+  type MarkedTokenizer,
+  type PairDatasetOptions,
+  type PairInput,
+  type SentencePair,
+  type SyntheticPairsOptions,
+} from './data/pairs.js';
+export { IGNORED } from './data/pad.js';
 export { readIdx, type IdxArray } from './data/idx.js';
 export { cacheDir, download, type DownloadOptions } from './data/download.js';
+
+export { checkVocabulary, TokenStream, Vocabulary, type Tokenizer, type UnknownPieces } from './text/tokenizer.js';
+export {
+  ByteTokenizer,
+  CharTokenizer,
+  WordTokenizer,
+  wordTokens,
+  type CharTokenizerOptions,
+  type WordTokenizerOptions,
+  type WordVocabularyOptions,
+} from './text/vocabularies.js';
+export { loadTokenizer, loadTokenizers, saveTokenizer, saveTokenizers, type OwnTokenizer } from './text/files.js';
 
 export { loadFile, loadFileWithMetadata, loadMetadata, saveFile, type NamedTensors } from './io/safetensors.js';
 export { JsonlWriter, readJsonl } from './io/jsonl.js';

@@ -1,6 +1,6 @@
 import { checkBoolean, checkInteger, show } from '../check.js';
 import { StateDictError, ValueError } from '../errors.js';
-import { randperm } from '../ops/random.js';
+import { randint, randperm } from '../ops/random.js';
 import { defaultGenerator, Generator, type GeneratorState } from '../random.js';
 import { Dataset } from './dataset.js';
 import { Indices, Rows } from './rows.js';
@@ -11,6 +11,16 @@ export interface DataLoaderOptions {
   readonly batchSize?: number;
   /** A new random order each epoch; default false: as they stand in the data set. */
   readonly shuffle?: boolean;
+  /**
+   * Examples an epoch, drawn with replacement, so that one may come twice and another not at all; needs `shuffle`. Default: each
+   * example once.
+   */
+  readonly draws?: number | undefined;
+  /**
+   * Sizes of the examples: those of nearly the same size share a batch, so that little is padded. With `shuffle` the batches come in a
+   * random order, and neighbours are sought among 64 batches at a time.
+   */
+  readonly lengths?: ArrayLike<number> | undefined;
   /** Where the order comes from; the default generator when left out. */
   readonly generator?: Generator;
   /** Leaves out a last batch that is smaller than the others; default false. */
@@ -48,8 +58,10 @@ export class DataLoader<B> implements Iterable<B> {
   readonly batchSize: number;
   readonly shuffle: boolean;
   readonly dropLast: boolean;
+  readonly draws: number | undefined;
   readonly generator: Generator;
   readonly prefetch: number;
+  readonly #lengths: ArrayLike<number> | undefined;
   /** The loop that was started last, until it ends. */
   #epoch: Epoch<B> | null = null;
   /** What {@link loadState} left for the next loop. */
@@ -67,13 +79,24 @@ export class DataLoader<B> implements Iterable<B> {
     this.batchSize = checkInteger(fn, 'batchSize', batchSize, { min: 1 });
     this.shuffle = checkBoolean(fn, 'shuffle', shuffle);
     this.dropLast = checkBoolean(fn, 'dropLast', dropLast);
+    const { draws, lengths } = options;
+    if (draws !== undefined) {
+      checkInteger(fn, 'draws', draws, { min: 1, max: 2 ** 31 - 1 });
+      if (!shuffle) throw new ValueError(`${fn}: expected shuffle with draws, got none`);
+      if (dataset.length === 0) throw new ValueError(`${fn}: expected examples to draw from, got none`);
+    }
+    if (lengths !== undefined && lengths?.length !== dataset.length) {
+      throw new ValueError(`${fn}: expected ${dataset.length} lengths, one an example, got ${show(lengths)}`);
+    }
+    this.draws = draws;
+    this.#lengths = lengths;
     this.generator = generator;
     this.prefetch = checkInteger(fn, 'prefetch', prefetch, { min: 0 });
   }
 
   /** Batches in an epoch. */
   get length(): number {
-    const n = this.dataset.length / this.batchSize;
+    const n = (this.draws ?? this.dataset.length) / this.batchSize;
     return this.dropLast ? Math.floor(n) : Math.ceil(n);
   }
 
@@ -138,7 +161,10 @@ export class DataLoader<B> implements Iterable<B> {
     this.#resume = null;
     let order: Indices | null = null;
     let drawn: GeneratorState | null = null;
-    const n = this.dataset.length;
+    const { batchSize, draws } = this;
+    const n = draws ?? this.dataset.length;
+    const lengths = this.#lengths;
+    if (lengths !== undefined && !this.shuffle) order = Indices.from(bySize(n, lengths, batchSize, n));
     if (this.shuffle) {
       let source = this.generator;
       if (resume?.generator) {
@@ -147,15 +173,54 @@ export class DataLoader<B> implements Iterable<B> {
         source.setState(resume.generator);
       }
       drawn = source.getState();
-      order = Indices.of(randperm(n, { generator: source }));
+      order = Indices.of(
+        draws === undefined
+          ? randperm(n, { generator: source })
+          : randint(0, this.dataset.length, [draws], { generator: source }),
+      );
+      if (lengths !== undefined) {
+        const batches = Math.floor(n / batchSize);
+        const drawnOrder = order.array();
+        const turns = Indices.of(randperm(batches, { generator: source }));
+        const sorted = bySize(drawnOrder, lengths, batchSize, POOL * batchSize, turns.array());
+        for (const used of [order, turns]) used.dispose();
+        order = Indices.from(sorted);
+      }
     }
-    const rows = this.dropLast ? this.length * this.batchSize : n;
+    const rows = this.dropLast ? this.length * batchSize : n;
     const epoch = new Epoch(this, order, drawn, rows, resume?.position ?? 0, (ended) => {
       if (this.#epoch === ended) this.#epoch = null;
     });
     this.#epoch = epoch;
     return epoch;
   }
+}
+
+/** Batches among which neighbours in size are sought. */
+const POOL = 64;
+
+/**
+ * An order in which examples of nearly the same size stand together: each stretch of `pool` examples sorted by size, then its batches of
+ * `batchSize` put in the order `turns`. A last batch that is smaller stays last.
+ */
+function bySize(
+  order: ArrayLike<number> | number,
+  lengths: ArrayLike<number>,
+  batchSize: number,
+  pool: number,
+  turns?: ArrayLike<number>,
+): Int32Array {
+  const sorted = typeof order === 'number' ? Int32Array.from({ length: order }, (_, i) => i) : Int32Array.from(order);
+  for (let start = 0; start < sorted.length; start += pool) {
+    sorted.subarray(start, start + pool).sort((a, b) => lengths[a]! - lengths[b]! || a - b);
+  }
+  if (turns === undefined) return sorted;
+  const out = sorted.slice();
+  for (let i = 0; i < turns.length; i++) {
+    const from = turns[i]! * batchSize;
+    out.set(sorted.subarray(from, from + batchSize), i * batchSize);
+  }
+  return out;
 }
 
 /** One pass over a data set. */

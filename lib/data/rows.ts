@@ -25,6 +25,11 @@ export class Indices {
     return new Indices(tensor.numel, keep(tensor), undefined);
   }
 
+  /** From row numbers that are known to be rows. */
+  static from(array: Int32Array): Indices {
+    return new Indices(array.length, undefined, array);
+  }
+
   /** From row numbers given by a user, checked to lie in [0, size). */
   static check(fn: string, indices: unknown, size: number): Indices {
     let list: ArrayLike<number>;

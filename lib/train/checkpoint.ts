@@ -16,7 +16,7 @@ export interface CheckpointParts {
   optimizer?: Stateful;
   scheduler?: Stateful;
   /** Its position, when it has `state` and `loadState`. */
-  loader?: BatchSource;
+  loader?: BatchSource<unknown>;
   /** The source of dropout and initialisation. Default: the library's `defaultGenerator`. */
   generator?: Generator;
 }

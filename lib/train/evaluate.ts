@@ -2,16 +2,22 @@ import { noGrad } from '../autograd/graph.js';
 import { scope } from '../autograd/scope.js';
 import { ValueError } from '../errors.js';
 import { show } from '../check.js';
-import { checkSource, rowsOf, walk } from './fit.js';
+import { checkSource, weightOf, walk } from './fit.js';
+import type { Tensor } from '../tensor.js';
 import { Meter } from './meter.js';
-import type { Metric } from './metrics.js';
 import { Breather } from './scalars.js';
-import type { BatchSource, TrainableModel } from './types.js';
+import type { AnyModel, BatchSource, Callable } from './types.js';
 
-/** What {@link evaluate} resolves with: the mean of every score, and the rows that they are means over. */
+/** What {@link evaluate} resolves with: the mean of every score, and the rows (or the sum of the batches' weights) it is taken over. */
 export interface Evaluation {
   readonly rows: number;
   readonly scores: Readonly<Record<string, number>>;
+}
+
+/** Options of {@link evaluate}. */
+export interface EvaluateOptions<I, O> {
+  /** From a batch's input to the output; the model's own `forward` when left out. */
+  readonly forward?: ((input: I) => O) | undefined;
 }
 
 /**
@@ -20,10 +26,11 @@ export interface Evaluation {
  *
  * @example const { scores } = await evaluate(model, test, { loss: crossEntropy, accuracy });
  */
-export async function evaluate(
-  model: TrainableModel,
-  loader: BatchSource,
-  scores: Readonly<Record<string, Metric>>,
+export async function evaluate<I = Tensor, O = Tensor>(
+  model: AnyModel,
+  loader: BatchSource<I>,
+  scores: Readonly<Record<string, (output: O, target: Tensor) => Tensor>>,
+  { forward = (input) => (model as unknown as Callable<I, O>).forward(input) }: EvaluateOptions<I, O> = {},
 ): Promise<Evaluation> {
   if (typeof model?.forward !== 'function')
     throw new ValueError(`evaluate: expected model to be a Module, got ${show(model)}`);
@@ -34,14 +41,15 @@ export async function evaluate(
   const { training } = model;
   model.eval();
   try {
-    await walk(loader, async ([input, target]) => {
+    await walk(loader, async (batch) => {
+      const [input, target] = batch;
       const values = noGrad(() =>
         scope(() => {
-          const output = model.forward(input);
+          const output = forward(input);
           return functions.map((score) => score(output, target));
         }),
       );
-      await meter.add(values, rowsOf(input));
+      await meter.add(values, weightOf(batch));
       await breather.breathe();
       return true;
     });

@@ -2,18 +2,18 @@ import { mkdir } from 'node:fs/promises';
 import { checkInteger, checkNumber, checkOneOf, show } from '../check.js';
 import { MyelinError, ValueError } from '../errors.js';
 import { ioError } from '../io/atomic.js';
-import type { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor.js';
 import type { EarlyStoppingOptions } from './early_stopping.js';
 import type { Batch, BatchSource } from './types.js';
 
 /** How far and under which conditions {@link Trainer.fit} goes. */
-export interface FitOptions {
+export interface FitOptions<I = Tensor> {
   /** Epochs in all, those before a resume included. One of `epochs` and `steps` is needed; the first one reached ends the run. */
   epochs?: number;
   /** Steps in all, those before a resume included. */
   steps?: number;
   /** Evaluated after every epoch. */
-  validation?: BatchSource;
+  validation?: BatchSource<I>;
   /** Ends the run when the watched figure no longer improves. Default: never. */
   earlyStopping?: EarlyStoppingOptions;
   /** When `out` is given: how often the checkpoint is written besides at the end. Default `{ minutes: 1 }`. */
@@ -27,7 +27,7 @@ export interface FitOptions {
 }
 
 /** Calls `visit` with each batch until it answers false; one walk is one epoch, or the rest of one. */
-export async function walk(loader: BatchSource, visit: (batch: Batch) => Promise<boolean>): Promise<void> {
+export async function walk<I>(loader: BatchSource<I>, visit: (batch: Batch<I>) => Promise<boolean>): Promise<void> {
   const iterator = loader[Symbol.iterator]?.() ?? loader[Symbol.asyncIterator]?.();
   if (iterator === undefined) return;
   let ended = false;
@@ -41,22 +41,29 @@ export async function walk(loader: BatchSource, visit: (batch: Batch) => Promise
       }
       const value: unknown = result.value;
       const batch: unknown = value instanceof Promise ? await value : value;
-      if (!Array.isArray(batch) || batch.length !== 2) {
-        throw new ValueError(`Trainer: expected batches [input, target], got ${show(batch)}`);
+      const [, target, weight = 1] = Array.isArray(batch) ? (batch as unknown[]) : [];
+      if (!(target instanceof Tensor) || !((weight as number) >= 0) || (batch as unknown[]).length > 3) {
+        throw new ValueError(
+          `Trainer: expected batches [input, target] or [input, target, weight], got ${show(batch)}`,
+        );
       }
-      if (!(await visit(batch as unknown as Batch))) return;
+      if (!(await visit(batch as Batch<I>))) return;
     }
   } finally {
     if (!ended) await iterator.return?.();
   }
 }
 
-/** Rows of a batch: the size of its first dimension. */
-export const rowsOf = (input: Tensor): number => input.shape[0] ?? 1;
+/** Rows of a batch: the size of the input's first dimension, or of the target's where the input is not one tensor. */
+export const rowsOf = ([input, target]: Batch<unknown>): number =>
+  (input instanceof Tensor ? input : target).shape[0] ?? 1;
+
+/** What a batch counts for in means. */
+export const weightOf = (batch: Batch<unknown>): number => batch[2] ?? rowsOf(batch);
 
 /** Steps that a run will take, if that can be told beforehand. */
 export function stepsInAll(
-  loader: BatchSource,
+  loader: BatchSource<unknown>,
   epochs: number | undefined,
   steps: number | undefined,
 ): number | undefined {
@@ -93,7 +100,7 @@ export function checkSource(fn: string, name: string, source: unknown): void {
 }
 
 /** Checks the arguments of `Trainer.fit`. */
-export function checkFit(loader: BatchSource, options: FitOptions): void {
+export function checkFit(loader: BatchSource<unknown>, options: FitOptions<unknown>): void {
   const fn = 'Trainer.fit';
   checkSource(fn, 'loader', loader);
   if (options === null || typeof options !== 'object')

@@ -1,7 +1,7 @@
 export { Trainer, type TrainerOptions } from './trainer.js';
 export type { FitOptions } from './fit.js';
-export { evaluate, type Evaluation } from './evaluate.js';
-export { accuracy, meanAbsoluteError, squaredError, type Metric } from './metrics.js';
+export { evaluate, type EvaluateOptions, type Evaluation } from './evaluate.js';
+export { accuracy, meanAbsoluteError, sequenceAccuracy, squaredError, tokenAccuracy, type Metric } from './metrics.js';
 export { progress, type ProgressOptions } from './progress.js';
 export {
   isCheckpoint,

@@ -12,37 +12,51 @@ import type { Tensor } from '../tensor.js';
 import { applyCheckpoint, readCheckpoint, saveCheckpoint } from './checkpoint.js';
 import { BestTracker, type EarlyStoppingOptions } from './early_stopping.js';
 import { evaluate } from './evaluate.js';
-import { checkFit, checkSource, makeDirectory, nonFinite, rowsOf, stepsInAll, walk, type FitOptions } from './fit.js';
+import {
+  checkFit,
+  checkSource,
+  makeDirectory,
+  nonFinite,
+  rowsOf,
+  stepsInAll,
+  walk,
+  weightOf,
+  type FitOptions,
+} from './fit.js';
 import { Meter } from './meter.js';
-import type { Metric } from './metrics.js';
 import { Pace } from './pace.js';
 import { recordLine, type EpochRecord } from './record.js';
 import { renderReport } from './report.js';
 import { Breather } from './scalars.js';
 import { checkTrainerState, defaultMonitor, type Monitor, type TrainerState } from './state.js';
 import type {
+  AnyModel,
   Batch,
   BatchSource,
+  Callable,
   Callback,
   FitResult,
   FitStatus,
   OptimizerLike,
   Progress,
   SchedulerLike,
-  TrainableModel,
 } from './types.js';
 
 /** What a {@link Trainer} is made of. */
-export interface TrainerOptions {
-  model: TrainableModel;
+export interface TrainerOptions<I = Tensor, O = Tensor> {
+  model: AnyModel;
   optimizer: OptimizerLike;
+  /** From a batch's input to the output that `loss` and `metrics` take. Default: `model.forward(input)`. */
+  forward?: (input: I) => O;
   /** From the model's output and the target to a loss of one element, a mean over the batch's rows. */
-  loss: (output: Tensor, target: Tensor) => Tensor;
+  loss: (output: O, target: Tensor) => Tensor;
   scheduler?: SchedulerLike;
   /** When the scheduler steps. After an epoch it is given the watched figure. Default `epoch`. */
   schedulerEvery?: 'epoch' | 'step';
   /** Figures of merit by name: `{ accuracy }` gives `train_accuracy` and `test_accuracy`. */
-  metrics?: Readonly<Record<string, Metric>>;
+  metrics?: Readonly<Record<string, (output: O, target: Tensor) => Tensor>>;
+  /** Figures made of an epoch's means, by name: `{ perplexity: ({ loss }) => Math.exp(loss) }`. */
+  derived?: Readonly<Record<string, (means: Readonly<Record<string, number>>) => number>>;
   callbacks?: readonly Callback[];
   /** Upper limit of the gradient's norm. Default: none. */
   clipGradNorm?: number;
@@ -73,12 +87,13 @@ const PROGRESS_MS = 100;
  * const trainer = new Trainer({ model, optimizer, loss: crossEntropy, metrics: { accuracy }, out: 'runs/first' });
  * const { last } = await trainer.fit(new DataLoader(train, { batchSize: 64, shuffle: true }), { epochs: 6, validation });
  */
-export class Trainer {
-  readonly model: TrainableModel;
+export class Trainer<I = Tensor, O = Tensor> {
+  readonly model: AnyModel;
   readonly optimizer: OptimizerLike;
   readonly out: string | undefined;
-  readonly #options: TrainerOptions;
-  readonly #metrics: readonly (readonly [string, Metric])[];
+  readonly #options: TrainerOptions<I, O>;
+  readonly #forward: (input: I) => O;
+  readonly #metrics: readonly (readonly [string, (output: O, target: Tensor) => Tensor])[];
   readonly #callbacks: readonly Callback[];
 
   #epoch = 0;
@@ -95,7 +110,7 @@ export class Trainer {
   #stop = false;
   #fitting = false;
 
-  constructor(options: TrainerOptions) {
+  constructor(options: TrainerOptions<I, O>) {
     if (options === null || typeof options !== 'object') {
       throw new ValueError(`Trainer: expected an object of options, got ${show(options)}`);
     }
@@ -116,7 +131,12 @@ export class Trainer {
     if (options.clipGradNorm !== undefined) checkNumber('Trainer', 'clipGradNorm', options.clipGradNorm, { min: 0 });
     checkOneOf('Trainer', 'schedulerEvery', options.schedulerEvery ?? 'epoch', ['epoch', 'step']);
     if (seed !== undefined) manualSeed(seed);
+    const { forward } = options;
     this.model = model;
+    this.#forward =
+      forward === undefined
+        ? (input) => (model as unknown as Callable<I, O>).forward(input)
+        : (input) => scope(() => forward(input));
     this.optimizer = optimizer;
     this.out = out === undefined ? undefined : resolve(out);
     this.#options = options;
@@ -142,7 +162,7 @@ export class Trainer {
    * @throws IoError if the run's directory cannot be written; MyelinError with code `ERR_NON_FINITE` if the loss is NaN or
    *   infinite; whatever the model throws. The files in `out` stay whole.
    */
-  async fit(loader: BatchSource, options: FitOptions): Promise<FitResult> {
+  async fit(loader: BatchSource<I>, options: FitOptions<I>): Promise<FitResult> {
     checkFit(loader, options);
     if (this.#fitting) throw new ValueError('Trainer.fit: expected no other fit to be running on this trainer');
     this.#fitting = true;
@@ -155,17 +175,15 @@ export class Trainer {
   }
 
   /** Mean loss and metrics over a loader's rows, in evaluation mode and without gradients. */
-  async evaluate(loader: BatchSource): Promise<Record<string, number>> {
+  async evaluate(loader: BatchSource<I>): Promise<Record<string, number>> {
     checkSource('Trainer.evaluate', 'loader', loader);
-    const { scores } = await evaluate(this.model, loader, {
-      loss: this.#options.loss,
-      ...Object.fromEntries(this.#metrics),
-    });
-    return { ...scores };
+    const { forward, loss } = this.#options;
+    const { scores } = await evaluate(this.model, loader, { loss, ...Object.fromEntries(this.#metrics) }, { forward });
+    return this.#withDerived({ ...scores });
   }
 
   /** Writes a checkpoint from which {@link load} and `fit({ resume })` go on. */
-  async save(path: string, loader?: BatchSource): Promise<void> {
+  async save(path: string, loader?: BatchSource<I>): Promise<void> {
     await this.#meter.flush();
     const state: TrainerState = {
       epoch: this.#epoch,
@@ -181,7 +199,7 @@ export class Trainer {
   }
 
   /** Goes back to the moment at which a checkpoint was written: model, optimizer, scheduler, generators, counters. */
-  async load(path: string, loader?: BatchSource): Promise<void> {
+  async load(path: string, loader?: BatchSource<I>): Promise<void> {
     const contents = await readCheckpoint(path);
     const state = checkTrainerState(path, contents.extra, 1 + this.#metrics.length);
     applyCheckpoint(path, contents, this.#parts(loader));
@@ -198,7 +216,7 @@ export class Trainer {
     this.#best = state.bestModel ?? null;
   }
 
-  async #fit(loader: BatchSource, options: FitOptions): Promise<FitResult> {
+  async #fit(loader: BatchSource<I>, options: FitOptions<I>): Promise<FitResult> {
     const { epochs, steps, validation, signal, earlyStopping } = options;
     const { out } = this;
     if (out !== undefined) await makeDirectory(out);
@@ -261,9 +279,9 @@ export class Trainer {
         if (exhausted()) break;
         this.model.train();
         pace.startEpoch();
-        const visit = async (batch: Batch): Promise<boolean> => {
+        const visit = async (batch: Batch<I>): Promise<boolean> => {
           const turn = this.#trainStep(batch);
-          pace.addRows(rowsOf(batch[0]));
+          pace.addRows(rowsOf(batch));
           current = false;
           if (turn !== undefined) await turn;
           const pause = breather.breathe();
@@ -327,10 +345,11 @@ export class Trainer {
   }
 
   /** One optimizer step; a promise when it is time to wait for earlier losses. */
-  #trainStep([input, target]: Batch): Promise<void> | undefined {
+  #trainStep(batch: Batch<I>): Promise<void> | undefined {
     const { optimizer } = this;
+    const [input, target] = batch;
     const { loss: lossOf, clipGradNorm: maxNorm, scheduler, schedulerEvery } = this.#options;
-    const output = this.model.forward(input);
+    const output = this.#forward(input);
     const loss = lossOf(output, target);
     const metrics =
       this.#metrics.length === 0
@@ -343,7 +362,7 @@ export class Trainer {
     this.#step++;
     this.#stepInEpoch++;
     if (schedulerEvery === 'step') scheduler?.step();
-    return this.#meter.add([loss, ...metrics], rowsOf(input));
+    return this.#meter.add([loss, ...metrics], weightOf(batch));
   }
 
   #onValues(loss: number): void {
@@ -354,7 +373,7 @@ export class Trainer {
 
   async #endEpoch(
     pace: Pace,
-    validation: BatchSource | undefined,
+    validation: BatchSource<I> | undefined,
     earlyStopping: EarlyStoppingOptions | undefined,
   ): Promise<EpochRecord> {
     const rate = pace.rate();
@@ -424,7 +443,7 @@ export class Trainer {
     await writeAtomic(join(out, 'report.svg'), svg, 'Trainer.fit');
   }
 
-  #parts(loader: BatchSource | undefined) {
+  #parts(loader: BatchSource<I> | undefined) {
     const { scheduler, generator } = this.#options;
     return {
       model: this.model,
@@ -437,7 +456,12 @@ export class Trainer {
 
   #named(means: readonly number[]): Record<string, number> {
     const names = ['loss', ...this.#metrics.map(([name]) => name)];
-    return Object.fromEntries(names.map((name, i) => [name, means[i] ?? NaN]));
+    return this.#withDerived(Object.fromEntries(names.map((name, i) => [name, means[i] ?? NaN])));
+  }
+
+  #withDerived(means: Record<string, number>): Record<string, number> {
+    const derived = Object.entries(this.#options.derived ?? {}).map(([name, of]) => [name, of(means)] as const);
+    return { ...means, ...Object.fromEntries(derived) };
   }
 
   #result(status: FitStatus): FitResult {

@@ -7,20 +7,31 @@ export interface TrainableModel extends Module {
   forward(input: Tensor): Tensor;
 }
 
-/** A batch: input and target, rows first in both. */
-export type Batch = readonly [input: Tensor, target: Tensor];
+/** A network of any arguments, where a function says how it is called. */
+export type AnyModel = Module & { forward(...inputs: never[]): unknown };
+
+/** A model called with one input, whatever that is. @internal */
+export interface Callable<I, O> {
+  forward(input: I): O;
+}
+
+/**
+ * A batch: input and target, rows first in both. A third element is what the batch counts for in means, such as its tokens where rows
+ * are padded; the number of its rows otherwise.
+ */
+export type Batch<I = Tensor> = readonly [input: I, target: Tensor, weight?: number];
 
 /**
  * What the trainer walks over, once an epoch: {@link DataLoader}, or an array of batches. With `state` and `loadState` a run can
  * be resumed in the middle of an epoch: after `loadState(state())` the next walk starts with the batch not yet given.
  */
-export interface BatchSource {
+export interface BatchSource<I = Tensor> {
   /** Batches an epoch, if known: for the time left. */
   readonly length?: number;
   state?(): unknown;
   loadState?(state: never): void;
-  [Symbol.asyncIterator]?(): AsyncIterator<Batch>;
-  [Symbol.iterator]?(): Iterator<Batch>;
+  [Symbol.asyncIterator]?(): AsyncIterator<Batch<I>>;
+  [Symbol.iterator]?(): Iterator<Batch<I>>;
 }
 
 /** Anything with a state of its own to be kept in a checkpoint: tensors, numbers, strings, arrays and plain objects. */

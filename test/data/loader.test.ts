@@ -158,6 +158,63 @@ describe('DataLoader', () => {
     expect(() => new DataLoader(data, options as DataLoaderOptions)).toThrow(ValueError);
   });
 
+  it('draws examples with replacement, and goes on with the same ones', () => {
+    const options = { batchSize: 4, shuffle: true, draws: 42 };
+    const loader = loaderOf({ ...options, generator: new Generator(5) });
+    expect(loader.length).toBe(11);
+    const epochs = [all(loader), all(loader)].map((batches) => batches.flat());
+    for (const epoch of epochs) {
+      expect(epoch).toHaveLength(42);
+      expect(new Set(epoch).size).toBeGreaterThan(7);
+      expect(epoch.every((i) => i >= 0 && i < 10)).toBe(true);
+    }
+    expect(epochs[0]).not.toEqual(epochs[1]);
+
+    const again = loaderOf({ ...options, generator: new Generator(5) });
+    const seen: (readonly number[])[] = [];
+    for (const batch of again) if (seen.push(batch) === 3) break;
+    const later = loaderOf({ ...options, generator: new Generator(9) });
+    later.loadState(reloaded(again.state()));
+    expect([...seen, ...all(later)].flat()).toEqual(epochs[0]);
+    expect(all(later).flat()).toEqual(epochs[1]);
+  });
+
+  it('puts examples of one size together', () => {
+    const n = 1000;
+    const lengths = Array.from({ length: n }, (_, i) => 1 + ((i * 37) % 20));
+    const numbers = new ListDataset(Array.from({ length: n }, (_, i) => i));
+    const spread = (batches: number[][]): number =>
+      batches
+        .map((batch) => batch.map((i) => lengths[i]!))
+        .reduce((sum, sizes) => sum + Math.max(...sizes) - Math.min(...sizes), 0) / batches.length;
+    const loader = new DataLoader(numbers, { batchSize: 10, shuffle: true, lengths, generator: new Generator(1) });
+    const [first, second] = [[...loader], [...loader]];
+    expect(spread(first)).toBeLessThan(1);
+    expect(spread([...new DataLoader(numbers, { batchSize: 10, shuffle: true })])).toBeGreaterThan(10);
+    expect(first.flat().toSorted((a, b) => a - b)).toEqual(Array.from({ length: n }, (_, i) => i));
+    expect(first).not.toEqual(second);
+    // Batches come in a random order, not from short to long.
+    const sizes = first.map(([i]) => lengths[i!]!);
+    expect(sizes).not.toEqual(sizes.toSorted((a, b) => a - b));
+    const ordered = [...new DataLoader(numbers, { batchSize: 10, lengths })].map(([i]) => lengths[i!]!);
+    expect(ordered).toEqual(ordered.toSorted((a, b) => a - b));
+
+    const again = new DataLoader(numbers, { batchSize: 10, shuffle: true, lengths, generator: new Generator(1) });
+    const seen: number[][] = [];
+    for (const batch of again) if (seen.push(batch) === 7) break;
+    const later = new DataLoader(numbers, { batchSize: 10, shuffle: true, lengths, generator: new Generator(2) });
+    later.loadState(reloaded(again.state()));
+    expect([...seen, ...later]).toEqual(first);
+    expect([...later]).toEqual(second);
+  });
+
+  it('refuses draws without shuffle or data, and other numbers of lengths', () => {
+    expect(() => loaderOf({ draws: 3 })).toThrow(/expected shuffle with draws/);
+    expect(() => loaderOf({ draws: 0, shuffle: true })).toThrow(ValueError);
+    expect(() => new DataLoader(new ListDataset([]), { draws: 3, shuffle: true })).toThrow(/expected examples to draw/);
+    expect(() => loaderOf({ lengths: [1, 2] })).toThrow(/expected 10 lengths, one an example, got \[1, 2\]/);
+  });
+
   it('refuses what is no data set', () => {
     expect(() => new DataLoader([1, 2] as unknown as Dataset<unknown>)).toThrow(/expected a Dataset, got \[1, 2\]/);
   });
@@ -168,6 +225,9 @@ describe('DataLoader', () => {
 
   it('leaves no memory behind', async () => {
     const loader = new DataLoader(data, { batchSize: 3, shuffle: true });
+    // What other tests left must be gone, or its collection would be counted.
+    globalThis.gc?.();
+    await new Promise(setImmediate);
     await synchronize();
     const before = memory().handles;
     for (let epoch = 0; epoch < 5; epoch++) for (const [t] of loader) t.dispose();

@@ -8,7 +8,16 @@ import { loadFile } from '../../lib/io/safetensors.js';
 import { evaluate } from '../../lib/train/evaluate.js';
 import { accuracy } from '../../lib/train/metrics.js';
 import { crossEntropy } from '../../lib/ops/loss.js';
+import { Linear } from '../../lib/nn/linear.js';
+import { Module } from '../../lib/nn/module.js';
+import { full, ones, tensor, zeros } from '../../lib/ops/create.js';
+import { SGD } from '../../lib/optim/sgd.js';
+import { manualSeed } from '../../lib/random.js';
+import type { Tensor } from '../../lib/tensor.js';
+import { sequenceAccuracy, tokenAccuracy } from '../../lib/train/metrics.js';
 import type { EpochRecord } from '../../lib/train/record.js';
+import { Trainer } from '../../lib/train/trainer.js';
+import type { Batch } from '../../lib/train/types.js';
 import { makeRun, numbersOf, temporaryDirectory } from './task.js';
 
 const withoutTime = (records: readonly EpochRecord[]): unknown =>
@@ -233,4 +242,76 @@ describe('Trainer', () => {
       path: join(file, 'run'),
     });
   });
+
+  it('calls the model as it is told, weights batches, and derives figures', async () => {
+    manualSeed(1);
+    const model = new Pairwise();
+    const batches: Batch<{ a: Tensor; b: Tensor }>[] = [3, 1].map((rows) => [
+      { a: ones([rows, 2]), b: full([rows, 2], rows) },
+      zeros([rows]),
+      rows === 3 ? 1 : 9,
+    ]);
+    const seen: number[] = [];
+    const trainer = new Trainer({
+      model,
+      optimizer: new SGD(model.parameters(), { lr: 1e-9 }),
+      forward: ({ a, b }: { a: Tensor; b: Tensor }) => model.forward(a, b),
+      loss: ([output], target) => output.sub(target).square().mean(),
+      metrics: { shift: ([, shift]) => shift.mean() },
+      derived: { doubled: ({ loss, shift }) => 2 * loss! + shift! },
+      callbacks: [{ onStep: ({ loss }) => void seen.push(loss) }],
+    });
+    const { last } = await trainer.fit(batches, { epochs: 1, validation: batches });
+    const mean = 0.1 * seen[0]! + 0.9 * seen[1]!;
+    expect(last!.train_loss).toBeCloseTo(mean, 6);
+    expect(last!.test_loss).toBeCloseTo(mean, 5);
+    expect(last!.train_shift).toBeCloseTo(0.1 * 3 + 0.9 * 1, 6);
+    expect(last!['train_doubled']).toBe(2 * last!.train_loss! + last!.train_shift!);
+    expect(last!['test_doubled']).toBeCloseTo(2 * mean + 1.2, 5);
+    await expect(trainer.fit([[{}, zeros([1]), -1]] as never, { epochs: 2 })).rejects.toThrow(
+      '[input, target, weight]',
+    );
+  });
 });
+
+describe('metrics of sequences', () => {
+  it('count right tokens and wholly right sequences, without padding', async () => {
+    // Likeliest tokens: [[1, 0, 1], [0, 1, 1]].
+    const output = tensor([
+      [
+        [0, 1],
+        [1, 0],
+        [0, 1],
+      ],
+      [
+        [1, 0],
+        [0, 1],
+        [0, 1],
+      ],
+    ]);
+    const target = tensor(
+      [
+        [1, 0, -100],
+        [0, 0, 1],
+      ],
+      { dtype: 'int32' },
+    );
+    expect(await tokenAccuracy(output, target).item()).toBeCloseTo(4 / 5, 6);
+    expect(await sequenceAccuracy(output, target).item()).toBe(0.5);
+    const nothing = full([2, 3], -100, { dtype: 'int32' });
+    expect(await tokenAccuracy(output, nothing).item()).toBe(0);
+    expect(await sequenceAccuracy(output, nothing).item()).toBe(1);
+    expect(() => sequenceAccuracy(output, zeros([2, 2], { dtype: 'int32' }))).toThrow(
+      'sequenceAccuracy: expected output of shape [N, T, V] and target of shape [N, T], got [2, 3, 2] and [2, 2]',
+    );
+  });
+});
+
+/** Takes two tensors and gives two. */
+class Pairwise extends Module {
+  readonly linear = new Linear(2, 1);
+
+  forward(a: Tensor, b: Tensor): [output: Tensor, shift: Tensor] {
+    return [this.linear.forward(a.add(b)).flatten(), b];
+  }
+}
