@@ -1,4 +1,5 @@
 import { LeafNode, type Hook, type Node, isGradEnabled } from './autograd/graph.js';
+import { clearRowGradients } from './autograd/rows.js';
 import { backward, checkGradient, type BackwardOptions } from './autograd/backward.js';
 import { checkInteger, checkNumber, show } from './check.js';
 import { dtypes, isFloat, itemSizes, typedArray, type DType, type TypedArray } from './dtype.js';
@@ -132,6 +133,7 @@ export class Tensor extends StructureMethods {
   }
 
   set grad(value: Tensor | null) {
+    clearRowGradients(this);
     this.gradientOrNull = value === null ? null : checkGradient(this, value);
     this.gradientStale = false;
   }

@@ -6,7 +6,8 @@ import { code, emit, emitBroadcast, emitUnary } from '../native/stream.js';
 import { formatShape, sameShape } from '../shape.js';
 import { add } from '../ops/binary.js';
 import { Tensor } from '../tensor.js';
-import { AnomalyError, detectingAnomalies, LeafNode, setGradEnabled, type Node } from './graph.js';
+import { AnomalyError, detectingAnomalies, LeafNode, setFillingLeaves, setGradEnabled, type Node } from './graph.js';
+import { clearRowGradients } from './rows.js';
 import { show } from '../check.js';
 
 /** Options of {@link Tensor.backward} and {@link grad}. */
@@ -90,6 +91,7 @@ export function grad(
 /** The user's `.grad = null`, keeping the buffer: the next backward writes into it. @internal */
 export function clearGrad(leaf: Tensor): void {
   leaf.gradientStale = true;
+  clearRowGradients(leaf);
 }
 
 const ones: (Tensor | undefined)[] = [];
@@ -198,6 +200,7 @@ function run(
   inPass = !createGraph;
   const outer = createGraph ? null : setScope(arena);
   const grads = setGradEnabled(createGraph);
+  const filling = setFillingLeaves(targets === null && !createGraph);
   try {
     for (let i = 0; i < starts.length; i++) {
       seeds[i]!.storage.flowing++; // not ours to free
@@ -236,6 +239,7 @@ function run(
     for (const tensor of found) if (tensor !== null && !createGraph) adopt(tensor.storage);
   } finally {
     setGradEnabled(grads);
+    setFillingLeaves(filling);
     if (!createGraph) {
       setScope(outer);
       for (const storage of arena) {

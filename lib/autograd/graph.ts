@@ -87,6 +87,18 @@ export class LeafNode extends Node {
 
 const leafRule: Rule = { name: 'leaf', backward: () => [] };
 
+let filling = false;
+
+/** Whether the running backward pass adds to the gradients of leaves and is not recorded itself. */
+export const isFillingLeaves = (): boolean => filling;
+
+/** Sets {@link isFillingLeaves}; returns what it was. @internal */
+export function setFillingLeaves(value: boolean): boolean {
+  const previous = filling;
+  filling = value;
+  return previous;
+}
+
 let enabled = true;
 
 /** Whether ops are recorded for backward. */

@@ -7,6 +7,7 @@ import { contiguous } from '../ops/cast.js';
 import { empty, zeros } from '../ops/create.js';
 import { stack } from '../ops/views.js';
 import { foreach } from '../optim/foreach.js';
+import { combinedRows, mergeRows } from '../optim/rows.js';
 import { Tensor } from '../tensor.js';
 
 /**
@@ -76,10 +77,14 @@ function gradients(fn: string, parameters: Tensor | Iterable<Tensor>): Tensor[][
   const lists: Tensor[][] = [];
   for (const parameter of parameters instanceof Tensor ? [parameters] : parameters) {
     if (!(parameter instanceof Tensor)) throw new ValueError(`${fn}: expected tensors, got ${show(parameter)}`);
-    if (parameter.grad === null) continue;
-    if (!parameter.grad.isContiguous) parameter.grad = keep(contiguous(parameter.grad.detach()));
-    const { grad } = parameter;
-    const list = lists.find((other) => other[0]!.dtype === grad.dtype && other.length < MAX_LIST - 1);
+    const rows = combinedRows(parameter);
+    let { grad } = parameter;
+    if (grad !== null && rows !== null) mergeRows(parameter, grad);
+    if (grad === null && rows === null) continue;
+    if (grad !== null && !grad.isContiguous) parameter.grad = grad = keep(contiguous(grad.detach()));
+    grad ??= rows!.rows;
+    const { dtype } = grad;
+    const list = lists.find((other) => other[0]!.dtype === dtype && other.length < MAX_LIST - 1);
     if (list === undefined) lists.push([grad]);
     else list.push(grad);
   }

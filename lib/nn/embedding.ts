@@ -17,6 +17,11 @@ import { Parameter } from './parameter.js';
 export interface EmbeddingOptions {
   /** A row that starts as zeros and gets no gradient; negative counts from the end. */
   readonly paddingIdx?: number | null;
+  /**
+   * Whether backward gives `weight` the gradient of the rows that were looked up and not of all, which is quicker with many rows:
+   * `weight.grad` stays null, and `SGD` without momentum, `Adagrad` and `SparseAdam` update those rows alone; false.
+   */
+  readonly sparse?: boolean;
   /** `float32` (the default) or `float64`. */
   readonly dtype?: DType;
   readonly generator?: Generator | undefined;
@@ -27,12 +32,14 @@ export class Embedding extends Module {
   readonly numEmbeddings: number;
   readonly embeddingDim: number;
   readonly paddingIdx: number | null;
+  readonly sparse: boolean;
   /** May be set to another layer's parameter, to share it. */
   weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
-    const { paddingIdx = null, dtype = 'float32', generator } = options;
+    const { paddingIdx = null, sparse = false, dtype = 'float32', generator } = options;
+    this.sparse = checkBoolean('Embedding', 'sparse', sparse);
     this.numEmbeddings = checkInteger('Embedding', 'numEmbeddings', numEmbeddings, { min: 1 });
     this.embeddingDim = checkInteger('Embedding', 'embeddingDim', embeddingDim, { min: 1 });
     checkFloatDType('Embedding', dtype);
@@ -66,11 +73,11 @@ export class Embedding extends Module {
   }
 
   forward(index: Tensor): Tensor {
-    return embedding(index, this.weight, { paddingIdx: this.paddingIdx });
+    return embedding(index, this.weight, { paddingIdx: this.paddingIdx, sparse: this.sparse });
   }
 
   protected override extraRepr(): string {
     const padding = this.paddingIdx === null ? '' : `, paddingIdx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}${this.sparse ? ', sparse=true' : ''}`;
   }
 }

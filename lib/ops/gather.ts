@@ -15,6 +15,7 @@ import { expand, viewAs } from './views.js';
 
 const GATHER = opcodeOf('gather');
 const SCATTER = opcodeOf('scatter');
+const INDEX_ADD = opcodeOf('index_add');
 const NONZERO = opcodeOf('nonzero');
 const COPY = opcodeOf('copy');
 const FILL = opcodeOf('fill');
@@ -102,6 +103,19 @@ export function take(x: Tensor, index: Tensor): Tensor {
   checkTensor('take', 'input', x);
   const at = checkIndex('take', index);
   return viewAs(gatherAlong(viewAs(x, [x.numel]), viewAs(at, [at.numel]), 0), at.shape);
+}
+
+/** Puts `rows` (n, …) into the rows of `target` at `index` (n), in place; of several for one row the last stays. @internal */
+export function writeRows(target: Tensor, index: Tensor, rows: Tensor): void {
+  const line = rows.shape.map((size, d) => (d === 0 ? size : 1));
+  emit(SCATTER, [rows, expand(viewAs(index, line), rows.shape)], [target], [0, 0], passNs(4 * rows.numel));
+  target.storage.version++;
+}
+
+/** Adds `rows` (n, …) to the rows of `target` at `index` (n), in place and in order. @internal */
+export function addRows(target: Tensor, index: Tensor, rows: Tensor): void {
+  emit(INDEX_ADD, [rows, index], [target], [], passNs(rows.numel));
+  target.storage.version++;
 }
 
 interface Scatter extends Along {

@@ -1,13 +1,15 @@
 import { INT32 } from '../dtype.js';
 import { ShapeError } from '../errors.js';
-import { checkInteger, checkRank } from '../check.js';
+import { checkBoolean, checkInteger, checkRank } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
-import { isGradEnabled, type Rule } from '../autograd/graph.js';
+import { isFillingLeaves, isGradEnabled, LeafNode, type Rule } from '../autograd/graph.js';
+import { addRowGradient } from '../autograd/rows.js';
+import { setScope } from '../native/storage.js';
 import { formatShape, normalizeDim, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, checkTensor, passNs, record, result } from './apply.js';
 import { mul, ne } from './binary.js';
-import { castCode } from './cast.js';
+import { castCode, clone } from './cast.js';
 import { checkIndex } from './gather.js';
 import { narrow, transpose, viewAs } from './views.js';
 
@@ -75,6 +77,35 @@ const embeddingRule: Rule = {
   },
 };
 
+/** Rows whose gradient is kept as rows, when it goes to a leaf. */
+const sparseRule: Rule = {
+  name: 'embedding',
+  backward: (dy, node) => {
+    const index = node.saved(0);
+    const { shape, padding } = node.extra as { shape: Shape; padding: number };
+    const counted = (): Tensor =>
+      padding < 0 ? dy : mul(dy, viewAs(castCode(ne(index, padding), dy.code), [index.numel, 1]));
+    const target = node.inputs[0]!;
+    if (!isFillingLeaves() || !(target instanceof LeafNode) || target.hooks !== null) {
+      return [scatterRows(counted(), index, shape)];
+    }
+    // Copies beyond the pass: both may be changed before the optimizer's step.
+    const rows = counted();
+    const outer = setScope(null);
+    addRowGradient(target.leaf, { index: clone(index), rows: clone(rows) });
+    setScope(outer);
+    return [null];
+  },
+};
+
+/** Options of {@link embedding}. */
+export interface EmbeddingCallOptions {
+  /** A row that gets no gradient; negative counts from the end. */
+  readonly paddingIdx?: number | null;
+  /** Keep the gradient of a leaf as rows, see {@link Embedding}; false. */
+  readonly sparse?: boolean;
+}
+
 /**
  * Rows of weight (V, D) at `index` (any shape, int32): gives (…index, D). The row `paddingIdx` gets no gradient.
  * @throws IndexOutOfRangeError from the read of the result when an index is outside [0, V)
@@ -82,7 +113,7 @@ const embeddingRule: Rule = {
 export function embedding(
   index: Tensor,
   weight: Tensor,
-  { paddingIdx = null }: { paddingIdx?: number | null } = {},
+  { paddingIdx = null, sparse = false }: EmbeddingCallOptions = {},
 ): Tensor {
   const fn = 'embedding';
   checkFloat(fn, 'weight', weight);
@@ -92,12 +123,16 @@ export function embedding(
   const flat = viewAs(at, [at.numel]);
   checkRank(fn, at.ndim + 1);
   const shape = [...at.shape, weight.shape[1]!];
-  if (paddingIdx === null) return viewAs(rows(weight, flat), shape);
+  checkBoolean(fn, 'sparse', sparse);
+  if (paddingIdx === null && !sparse) return viewAs(rows(weight, flat), shape);
   const size = weight.shape[0]!;
-  const given = checkInteger(fn, 'paddingIdx', paddingIdx, { min: -size, max: size - 1 });
-  const padding = given < 0 ? given + size : given;
+  const given = paddingIdx === null ? null : checkInteger(fn, 'paddingIdx', paddingIdx, { min: -size, max: size - 1 });
+  const padding = given === null ? -1 : given < 0 ? given + size : given;
   const out = gathered(weight, flat);
-  return viewAs(record(embeddingRule, out, [weight], [flat], { shape: weight.shape, padding }), shape);
+  return viewAs(
+    record(sparse ? sparseRule : embeddingRule, out, [weight], [flat], { shape: weight.shape, padding }),
+    shape,
+  );
 }
 
 /** 1 at the class of each index, else 0: index (…) of int32 gives (…, classes) of int32. */

@@ -45,6 +45,10 @@ export class Adagrad extends Optimizer<AdagradOptions> {
     return names;
   }
 
+  protected override refusesRows(group: AdagradOptions): string | null {
+    return group.weightDecay === 0 ? null : 'a dense gradient with weight decay';
+  }
+
   protected override initialValue(group: AdagradOptions): number {
     return group.initialAccumulatorValue;
   }

@@ -32,6 +32,20 @@ const adamDefaults: AdamOptions = {
 const moments: readonly string[] = ['exp_avg', 'exp_avg_sq'];
 const momentsAndMaximum: readonly string[] = ['exp_avg', 'exp_avg_sq', 'max_exp_avg_sq'];
 
+function checkMoments(fn: string, options: SparseAdamOptions): void {
+  const { betas } = options;
+  checkNumber(fn, 'lr', options.lr, { min: 0 });
+  if (!Array.isArray(betas) || betas.length !== 2) {
+    throw new ValueError(`${fn}: expected betas to be two numbers, got ${show(betas)}`);
+  }
+  for (const beta of betas as readonly number[]) {
+    checkNumber(fn, 'betas', beta, { min: 0, max: 1 });
+    if (beta === 1) throw new ValueError(`${fn}: expected betas below 1, got 1`);
+  }
+  checkNumber(fn, 'eps', options.eps, { min: 0 });
+  checkBoolean(fn, 'maximize', options.maximize);
+}
+
 abstract class AdamBase extends Optimizer<AdamOptions> {
   protected get op(): 'adam_step' {
     return 'adam_step';
@@ -57,19 +71,9 @@ abstract class AdamBase extends Optimizer<AdamOptions> {
   }
 
   protected checkOptions(fn: string, options: AdamOptions): void {
-    const { betas } = options;
-    checkNumber(fn, 'lr', options.lr, { min: 0 });
-    if (!Array.isArray(betas) || betas.length !== 2) {
-      throw new ValueError(`${fn}: expected betas to be two numbers, got ${show(betas)}`);
-    }
-    for (const beta of betas as readonly number[]) {
-      checkNumber(fn, 'betas', beta, { min: 0, max: 1 });
-      if (beta === 1) throw new ValueError(`${fn}: expected betas below 1, got 1`);
-    }
-    checkNumber(fn, 'eps', options.eps, { min: 0 });
+    checkMoments(fn, options);
     checkNumber(fn, 'weightDecay', options.weightDecay, { min: 0 });
     checkBoolean(fn, 'amsgrad', options.amsgrad);
-    checkBoolean(fn, 'maximize', options.maximize);
   }
 }
 
@@ -98,5 +102,44 @@ export class AdamW extends AdamBase {
 
   protected get decoupled(): boolean {
     return true;
+  }
+}
+
+/** Options of {@link SparseAdam}. */
+export type SparseAdamOptions = Pick<AdamOptions, 'lr' | 'betas' | 'eps' | 'maximize'>;
+
+/**
+ * {@link Adam} for gradients of rows, as embeddings with `sparse: true` have: only rows that were looked up are updated, and only their
+ * running means. As PyTorch's: eps is added to √v before the bias correction, p ← p − lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ)·m/(√v + eps).
+ */
+export class SparseAdam extends Optimizer<SparseAdamOptions> {
+  constructor(params: Params<SparseAdamOptions>, options: Partial<SparseAdamOptions> = {}) {
+    super(params, { lr: 0.001, betas: [0.9, 0.999], eps: 1e-8, maximize: false }, options);
+  }
+
+  protected get op(): 'adam_step' {
+    return 'adam_step';
+  }
+
+  protected stateNames(): readonly string[] {
+    return moments;
+  }
+
+  protected override refusesRows(): null {
+    return null;
+  }
+
+  protected override stepKey(): number {
+    throw new ValueError('SparseAdam: expected gradients of rows (sparse: true), got a dense one; Adam takes those');
+  }
+
+  protected writeParameters(group: SparseAdamOptions, step: number, into: number[]): void {
+    const [beta1, beta2] = group.betas;
+    const eps = group.eps / Math.sqrt(1 - Math.pow(beta2, step));
+    [group.lr, beta1, beta2, eps, 0, 0, 0, group.maximize ? 1 : 0, step].forEach((value, i) => (into[i] = value));
+  }
+
+  protected checkOptions(fn: string, options: SparseAdamOptions): void {
+    checkMoments(fn, options);
   }
 }

@@ -1,5 +1,5 @@
 export { Adagrad, type AdagradOptions } from './adagrad.js';
-export { Adam, AdamW, type AdamOptions } from './adam.js';
+export { Adam, AdamW, SparseAdam, type AdamOptions, type SparseAdamOptions } from './adam.js';
 export { OneCycleLR, type OneCycleLROptions } from './onecycle.js';
 export {
   Optimizer,

@@ -1,6 +1,7 @@
 import { show } from '../check.js';
 import { clearGrad } from '../autograd/backward.js';
 import { noGrad } from '../autograd/graph.js';
+import { rowGradients } from '../autograd/rows.js';
 import { keep } from '../autograd/scope.js';
 import { DisposedError, DTypeError, ShapeError, StateDictError, ValueError } from '../errors.js';
 import type { OpName } from '../native/ops.generated.js';
@@ -10,6 +11,7 @@ import { full } from '../ops/create.js';
 import { formatShape, sameShape } from '../shape.js';
 import { Tensor } from '../tensor.js';
 import { foreach } from './foreach.js';
+import { combinedRows, mergeRows, stepRows } from './rows.js';
 
 /** Value of one option of a parameter group. */
 export type OptionValue = number | boolean | readonly number[];
@@ -115,6 +117,11 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     return true;
   }
 
+  /** Why rows of a gradient cannot be applied alone, null where they can. */
+  protected refusesRows(_group: O): string | null {
+    return 'a dense gradient';
+  }
+
   /** Value that a state tensor starts with. */
   protected initialValue(_group: O): number {
     return 0;
@@ -174,6 +181,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
       if (!Number.isFinite(group.lr)) {
         throw new ValueError(`${this.#name}.step: expected lr to be a finite number, got ${show(group.lr)}`);
       }
+      this.#stepRows(group);
       const { batches } = this.#plan(g, group);
       const counted = this.counts(group);
       for (let b = 0; b < batches.length; b++) {
@@ -182,6 +190,30 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
         foreach(this.#name, this.op, grads, outputs, native);
         if (counted) for (let i = 0; i < states.length; i++) states[i]!.step++;
       }
+    }
+  }
+
+  /** Updates the rows of parameters whose gradient is one of rows; those that have a dense one too get them there. */
+  #stepRows(group: ParamGroup<O>): void {
+    for (const param of group.params) {
+      if (rowGradients(param) === null) continue;
+      if (param.grad !== null) {
+        mergeRows(param, param.grad);
+        continue;
+      }
+      const wanted = this.refusesRows(group);
+      if (wanted !== null) {
+        throw new ValueError(
+          `${this.#name}: expected ${wanted} for a parameter of shape ${formatShape(param.shape)}, got rows of one ` +
+            '(sparse: true); SGD without momentum and weight decay, Adagrad without weight decay and SparseAdam take them',
+        );
+      }
+      const names = this.stateNames(group);
+      const state = this.#stateOf(group, param, names);
+      this.writeParameters(group, state.step + 1, this.#native);
+      const tensors = [param, ...names.map((name) => state.tensors.get(name)!)];
+      stepRows(this.#name, this.op, combinedRows(param)!, tensors, this.#native);
+      if (this.counts(group)) state.step++;
     }
   }
 

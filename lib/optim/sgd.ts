@@ -48,6 +48,10 @@ export class SGD extends Optimizer<SGDOptions> {
     return group.momentum === 0 ? none : withMomentum;
   }
 
+  protected override refusesRows(group: SGDOptions): string | null {
+    return group.momentum === 0 && group.weightDecay === 0 ? null : 'a dense gradient with momentum or weight decay';
+  }
+
   // The first update fills the momentum instead of mixing into it; without momentum all updates are alike.
   protected override stepKey(group: SGDOptions, step: number): number {
     return group.momentum === 0 ? 0 : Math.min(step, 1);

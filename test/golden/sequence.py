@@ -117,6 +117,22 @@ def embedding():
     return record(model, [model(torch.tensor([[1, 2, 6], [2, 1, 0]]))], [])
 
 
+LOOKED_UP = [[1, 4, 1, 2], [4, 0], [2, 2, 5]]
+
+
+def sparse(kind, options):
+    """The table after steps that look up LOOKED_UP of it, with a padding row."""
+    model = nn.Embedding(7, 3, padding_idx=2, sparse=True)
+    fill(model)
+    optimizer = getattr(torch.optim, kind)(model.parameters(), **options)
+    for step, index in enumerate(LOOKED_UP):
+        y = model(torch.tensor(index))
+        optimizer.zero_grad()
+        (y * values(y.numel(), 50 + step, -1, 1).reshape(y.shape)).sum().backward()
+        optimizer.step()
+    return numbers(model.weight)
+
+
 padding = torch.tensor([[False, False, True, False, True], [False, True, False, False, False], [False] * 5])
 pairs = torch.tensor([[j > i + 1 for j in range(5)] for i in range(4)])
 shapes = [(4, 3, 8), (5, 3, 8), (5, 3, 8)]
@@ -153,6 +169,11 @@ result = {
         'transformer': transformer(),
     },
     'embedding': embedding(),
+    'sparse': {
+        'SGD': sparse('SGD', {'lr': 0.1}),
+        'Adagrad': sparse('Adagrad', {'lr': 0.1, 'lr_decay': 0.1}),
+        'SparseAdam': sparse('SparseAdam', {'lr': 0.1, 'betas': (0.8, 0.9), 'eps': 1e-3}),
+    },
     'transformer_parameters': sum(p.numel() for p in nn.Transformer().parameters()),
 }
 path = pathlib.Path(__file__).with_name('sequence.json')

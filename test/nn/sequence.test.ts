@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import {
+  Adagrad,
+  Adam,
+  clipGradNorm,
+  clipGradValue,
   Embedding,
   grad,
   GRU,
@@ -14,16 +18,20 @@ import {
   padSequence,
   RNN,
   RNNCell,
+  SGD,
+  SparseAdam,
   tensor,
   Transformer,
   TransformerDecoderLayer,
   TransformerEncoderLayer,
   type Module,
   type MultiheadCallOptions,
+  type Optimizer,
+  type Parameter,
   type RecurrentOptions,
   type Tensor,
 } from '../../lib/index.js';
-import { distance, fillParameters, floats, numbers, values } from './values.js';
+import { distance, fillParameters, floats, liveHandles, numbers, values } from './values.js';
 
 interface Recorded {
   outputs: number[][];
@@ -39,6 +47,7 @@ interface Golden {
   attention: Record<string, Recorded>;
   layers: Record<string, Recorded>;
   embedding: Recorded;
+  sparse: Record<string, number[]>;
   transformer_parameters: number;
 }
 
@@ -265,6 +274,76 @@ describe('Embedding', () => {
       { dtype: 'int32' },
     );
     compare(model, [model.forward(index)], [], golden.embedding);
+  });
+  const lookedUp = [
+    [1, 4, 1, 2],
+    [4, 0],
+    [2, 2, 5],
+  ].map((rows) => tensor(rows, { dtype: 'int32' }));
+  const lossOf = (model: Embedding, step: number): Tensor => {
+    const y = model.forward(lookedUp[step]!);
+    return y.mul(floats(values(y.numel, 50 + step, -1, 1), y.shape)).sum();
+  };
+  const sparse = { paddingIdx: 2, sparse: true, dtype: 'float64' } as const;
+  it.each<[string, (params: Parameter[]) => Optimizer]>([
+    ['SGD', (params) => new SGD(params, { lr: 0.1 })],
+    ['Adagrad', (params) => new Adagrad(params, { lr: 0.1, lrDecay: 0.1 })],
+    ['SparseAdam', (params) => new SparseAdam(params, { lr: 0.1, betas: [0.8, 0.9], eps: 1e-3 })],
+  ])('with sparse: true trains by %s as that of PyTorch', async (name, optimizerOf) => {
+    const model = filled(new Embedding(7, 3, sparse));
+    const optimizer = optimizerOf(model.parameters());
+    lossOf(model, 0).backward();
+    optimizer.zeroGrad();
+    const before = await liveHandles();
+    for (let step = 0; step < lookedUp.length; step++) {
+      optimizer.zeroGrad();
+      lossOf(model, step).backward();
+      expect(model.weight.grad).toBe(null);
+      optimizer.step();
+    }
+    expect(distance(numbers(model.weight), golden.sparse[name]!)).toBeLessThan(1e-12);
+    optimizer.zeroGrad();
+    const states = Object.keys(optimizer.stateDict().state[0] ?? { step: 0 }).length - 1;
+    expect(await liveHandles()).toBe(before + states);
+  });
+  it('with sparse: true adds up, clips and joins dense gradients as without', () => {
+    const models = [filled(new Embedding(7, 3, sparse)), filled(new Embedding(7, 3, { ...sparse, sparse: false }))];
+    const tables = models.map((model) => {
+      const optimizer = new SGD(model.parameters(), { lr: 0.5 });
+      lossOf(model, 0).backward();
+      lossOf(model, 2).backward();
+      const norm = clipGradNorm(model.parameters(), 0.5).itemSync();
+      optimizer.step();
+      optimizer.zeroGrad();
+      // A tied head: both kinds for one table.
+      lossOf(model, 1).add(model.weight.square().sum()).backward();
+      clipGradValue(model.parameters(), 0.3);
+      optimizer.step();
+      return [norm, ...numbers(model.weight)];
+    });
+    expect(distance(tables[0]!, tables[1]!)).toBeLessThan(1e-14);
+    const [rows, all] = models.map((model) => numbers(grad(lossOf(model, 0), model.weight)[0]));
+    expect(rows).toEqual(all);
+    const hooked = filled(new Embedding(7, 3, sparse));
+    hooked.weight.registerHook((g) => g.mul(2));
+    lossOf(hooked, 0).backward();
+    expect(hooked.weight.grad!.shape).toEqual([7, 3]);
+  });
+  it('with sparse: true tells optimizers that cannot take it', () => {
+    const model = filled(new Embedding(7, 3, sparse));
+    for (const optimizer of [
+      new SGD(model.parameters(), { momentum: 0.9 }),
+      new SGD(model.parameters(), { weightDecay: 0.1 }),
+      new Adam(model.parameters()),
+      new Adagrad(model.parameters(), { weightDecay: 0.1 }),
+    ]) {
+      optimizer.zeroGrad();
+      lossOf(model, 0).backward();
+      expect(() => optimizer.step()).toThrow('for a parameter of shape [7, 3], got rows of one (sparse: true)');
+    }
+    const dense = new Embedding(7, 3, { dtype: 'float64' });
+    lossOf(dense, 0).backward();
+    expect(() => new SparseAdam(dense.parameters()).step()).toThrow('SparseAdam: expected gradients of rows');
   });
   it('starts with zeros for padding, and takes a table', () => {
     expect(numbers(new Embedding(3, 2, { paddingIdx: -1 }).weight.select(0, 2))).toEqual([0, 0]);
