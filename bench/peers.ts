@@ -111,7 +111,7 @@ export const peers: Readonly<Record<string, Peer>> = {
   },
   tfjs: {
     about: 'TensorFlow.js on WebAssembly (one thread), for small networks and matrix products',
-    ...packaged('tfjs', (name) => !/^(conv|softmax|layernorm|bn|pool|emb|ew|attn)-/.test(name)),
+    ...packaged('tfjs', (name) => !/^((conv|softmax|layernorm|bn|pool|emb|ew|attn)-|(lstm|gru)-(fwd|bwd))/.test(name)),
   },
   ort: {
     about: 'onnxruntime-node, for inference',

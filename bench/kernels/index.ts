@@ -1,3 +1,4 @@
+import { attentionKernels } from './attention.js';
 import { convKernels } from './conv.js';
 import { elementwiseKernels } from './elementwise.js';
 import { embeddingKernels } from './embedding.js';
@@ -7,6 +8,7 @@ import { normKernels } from './norm.js';
 import { optimizerKernels } from './optimizer.js';
 import { overheadKernels } from './overhead.js';
 import { poolKernels } from './pool.js';
+import { recurrentKernels } from './recurrent.js';
 import { softmaxKernels } from './softmax.js';
 
 /** Every family of kernels, in the order of tables. */
@@ -17,6 +19,8 @@ export const kernelFamilies: readonly KernelFamily[] = [
   normKernels,
   poolKernels,
   embeddingKernels,
+  attentionKernels,
+  recurrentKernels,
   elementwiseKernels,
   optimizerKernels,
   overheadKernels,

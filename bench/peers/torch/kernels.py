@@ -120,6 +120,14 @@ def attention(which):
     return [backward(attend(q, k, v, True), [q, k, v])]
 
 
+def recurrent(layer, which):
+    """A whole sequence of 64 steps, and back to the input and every weight."""
+    x, module = leaf(64, 32, 128), layer(128, 256)
+    if which == 'fwd':
+        return [without_grad(lambda: module(x))]
+    return [backward(module(x)[0], [x, *module.parameters()])]
+
+
 def update(kind, **options):
     """Every implementation that this PyTorch has: one loop over parameters, grouped, fused."""
     calls = []
@@ -173,6 +181,8 @@ KERNELS = {
     'ew-gelu-tanh-64K': lambda: gelu(K64, 'tanh'),
     'attn-fwd-b8h8t256d64-causal': lambda: attention('fwd'),
     'attn-bwd-b8h8t256d64-causal': lambda: attention('bwd'),
+    **{f'{name}-{which}-t64b32i128h256': (lambda layer=layer, which=which: recurrent(layer, which))
+       for name, layer in (('lstm', nn.LSTM), ('gru', nn.GRU)) for which in ('fwd', 'bwd')},
     'adam-10M': lambda: update(torch.optim.Adam),
     'sgdm-10M': lambda: update(torch.optim.SGD, momentum=0.9),
     'op-add-1': lambda: scalar(torch.add),
