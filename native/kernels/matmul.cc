@@ -1,7 +1,7 @@
 // out[…,M,N] = act(a[…,M,K] · b[…,K,N] + bias[N] + accumulate·out), float and double: packed panels and a register-blocked
 // kernel in the manner of BLIS; operands small enough are read in place.
 #include "call.h"
-#include "matmul_block.h"
+#include "matmul_row.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -149,16 +149,28 @@ bool is_row(const Product<T>& p) {
   return p.m == 1 && p.bcs == 1 && p.n >= 4 * kColumns<T> && p.k >= 8 && p.n * p.k >= 32 * 1024;
 }
 
+// Likewise when its columns are contiguous, as in a layer applied to one row.
 template <class T>
-Status run_rows(const Batch& batch, const Product<T>& p, const Pool& pool) {
-  const int64_t chunks = divide_up(p.n, kRowColumns);
-  const double each = products(1, smaller(p.n, kRowColumns), p.k);
-  parallel_for(pool, batch.count * chunks, static_cast<int64_t>(1e5 / each) + 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; t++) {
-      const int64_t j = t % chunks * kRowColumns;
-      run_row(at(batch, p, t / chunks), j, smaller(p.n, j + kRowColumns));
-    }
-  });
+bool is_dots(const Product<T>& p) {
+  return p.m == 1 && p.brs == 1 && p.acs == 1 && p.n >= kDots && p.k >= 2 * Vec<T>::N;
+}
+
+template <class T>
+Status run_rows(const Batch& batch, const Product<T>& p, const Pool& pool, bool as_dots) {
+  const int64_t width = as_dots ? kDotColumns : kRowColumns;
+  const int64_t chunks = divide_up(p.n, width);
+  const double each = products(1, smaller(p.n, width), p.k), least = as_dots ? 4e4 : 1e5;
+  parallel_for(pool, batch.count * chunks, static_cast<int64_t>(least / each) + 1,
+               [&](int64_t begin, int64_t end, int) {
+                 for (int64_t t = begin; t < end; t++) {
+                   const int64_t j0 = t % chunks * width, j1 = smaller(p.n, j0 + width);
+                   if (as_dots) {
+                     run_dots(at(batch, p, t / chunks), j0, j1);
+                   } else {
+                     run_row(at(batch, p, t / chunks), j0, j1);
+                   }
+                 }
+               });
   return kOk;
 }
 
@@ -168,11 +180,12 @@ Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
     // `at` moves a, b and c of the untransposed product.
     Product<T> row = p;
     Batch moves = batch;
-    if (!is_row(row)) {
+    for (int turns = 0; turns < 2; turns++) {
+      if (is_row(row)) return run_rows(moves, row, pool, false);
+      if (is_dots(row)) return run_rows(moves, row, pool, true);
       turn(&row);
       for (int d = 0; d < batch.ndim; d++) moves.a[d] = batch.b[d], moves.b[d] = batch.a[d];
     }
-    if (is_row(row)) return run_rows(moves, row, pool);
   }
   const double each = products(p.m, p.n, p.k), total = each * static_cast<double>(batch.count);
   if (total > kSerialProducts && (each > kBatchProducts || batch.count == 1)) {

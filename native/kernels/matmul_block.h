@@ -182,44 +182,5 @@ void run_packing(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, 
   }
 }
 
-// sum[j] = (first ? 0 : sum[j]) + Σ_r a[r·as]·b[r·bs + j], r < R in order, j < n. sum is accessed in whole vectors.
-template <class T, int R>
-MYELIN_INLINE void add_rows(const T* a, int64_t as, const T* b, int64_t bs, int64_t n, T* sum, bool first) {
-  constexpr int N = Vec<T>::N;
-  Vec<T> av[R];
-  for (int r = 0; r < R; r++) av[r] = set1(a[r * as]);
-  int64_t j = 0;
-  for (; j + N <= n; j += N) {
-    Vec<T> v = first ? zero<T>() : load(sum + j);
-    for (int r = 0; r < R; r++) v = fma(av[r], load(b + r * bs + j), v);
-    store(sum + j, v);
-  }
-  if (j < n) {
-    Vec<T> v = first ? zero<T>() : load(sum + j);
-    for (int r = 0; r < R; r++) v = fma(av[r], load_n(b + r * bs + j, static_cast<int>(n - j)), v);
-    store(sum + j, v);
-  }
-}
-
-// Columns [j0, j1) of a product of one row with a B whose rows are contiguous: B is read once, row after row.
-inline constexpr int64_t kRowColumns = 512;
-template <class T>
-void run_row(const Product<T>& p, int64_t j0, int64_t j1) {
-  alignas(64) T sum[kRowColumns];
-  Epilogue<T> e = p.out;
-  if (p.turned) e.ccs = e.crs, e.bias_stride = 0;
-  const int64_t n = j1 - j0;
-  for (int64_t k0 = 0; k0 < p.k; k0 += kDepth<T>) {
-    const int64_t end = smaller(p.k, k0 + kDepth<T>);
-    int64_t k = k0;
-    for (; k + 8 <= end; k += 8) add_rows<T, 8>(p.a + k * p.acs, p.acs, p.b + k * p.brs + j0, p.brs, n, sum, k == k0);
-    for (; k < end; k++) add_rows<T, 1>(p.a + k * p.acs, p.acs, p.b + k * p.brs + j0, p.brs, n, sum, k == k0);
-    e.beta = k0 == 0 ? p.out.beta : T(1);
-    e.bias = end == p.k ? p.out.bias : nullptr;
-    e.activation = end == p.k ? p.out.activation : kNoActivation;
-    finish(e, sum, 0, 0, 1, j0, static_cast<int>(n));
-  }
-}
-
 }  // namespace MYELIN_ISA
 }  // namespace myelin
