@@ -6,7 +6,15 @@ import { code, emit, emitBroadcast, emitUnary } from '../native/stream.js';
 import { formatShape, sameShape } from '../shape.js';
 import { add } from '../ops/binary.js';
 import { Tensor } from '../tensor.js';
-import { AnomalyError, detectingAnomalies, LeafNode, setFillingLeaves, setGradEnabled, type Node } from './graph.js';
+import {
+  accumulator,
+  AnomalyError,
+  detectingAnomalies,
+  LeafNode,
+  setFillingLeaves,
+  setGradEnabled,
+  type Node,
+} from './graph.js';
 import { clearRowGradients } from './rows.js';
 import { show } from '../check.js';
 
@@ -164,6 +172,10 @@ function arrive(node: Node, gradient: Tensor): void {
   if (present === null) {
     node.gradient = gradient;
     gradient.storage.flowing++;
+    return;
+  }
+  if (inPass && accumulator(node) !== null) {
+    emitBroadcast(ADD, [present, gradient], present, passNs(gradient.numel), gradient.code);
     return;
   }
   const total = add(present, gradient);

@@ -1,6 +1,6 @@
 import { AutogradError, MyelinError, ValueError } from '../errors.js';
 import { show } from '../check.js';
-import { release, retain } from '../native/storage.js';
+import { Owner, release, retain } from '../native/storage.js';
 import type { Tensor } from '../tensor.js';
 
 /** How the gradient of one op is computed. */
@@ -9,7 +9,8 @@ export interface Rule {
   readonly name: string;
   /**
    * The gradients of the inputs given that of the output, in order; null where {@link Node.needs} says that none is wanted, or
-   * where there is none. Written with differentiable ops, so that it can be differentiated again.
+   * where there is none or it was added to what had arrived already ({@link accumulator}). Written with differentiable ops, so that
+   * it can be differentiated again.
    */
   backward(dy: Tensor, node: Node): readonly (Tensor | null)[];
 }
@@ -76,6 +77,18 @@ export class Node {
     this.kept = null;
     for (let i = 0; i < kept.length; i++) release(kept[i]!.storage);
   }
+}
+
+/**
+ * What has arrived at `node` so far in this backward pass, to be added to in place: contiguous, and nobody else looks at it. null
+ * where a gradient has to be a tensor of its own. @internal
+ */
+export function accumulator(node: Node | null): Tensor | null {
+  const present = node === null ? null : node.gradient;
+  if (present === null || enabled || anomalies) return null;
+  const { storage } = present;
+  const exclusive = storage.owner === Owner.Scoped && storage.flowing === 1 && storage.saved === 0;
+  return exclusive && present.stridesOrNull === null && storage.numel === present.numel ? present : null;
 }
 
 /** The end of the tape at a leaf: its gradient is added to `leaf.grad`. */

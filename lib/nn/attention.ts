@@ -2,14 +2,19 @@ import { checkBoolean, checkInteger, checkNumber } from '../check.js';
 import type { DType } from '../dtype.js';
 import { ShapeError, ValueError } from '../errors.js';
 import { checkFloat } from '../ops/apply.js';
-import { attentionWeights, packedAttention, scaledDotProductAttention } from '../ops/attention.js';
-import { add, mul } from '../ops/binary.js';
+import {
+  additiveScores,
+  attentionWeights,
+  packedAttention,
+  scaledDotProductAttention,
+  weightedSum,
+} from '../ops/attention.js';
+import { add } from '../ops/binary.js';
 import { empty, where } from '../ops/create.js';
 import { linear, matmul } from '../ops/matmul.js';
 import { dropout } from '../ops/random.js';
 import { mean } from '../ops/reduce.js';
 import { softmax } from '../ops/softmax.js';
-import { tanh } from '../ops/unary.js';
 import { expand, narrow, reshape, squeeze, transpose, unsqueeze } from '../ops/views.js';
 import type { Generator } from '../random.js';
 import { formatShape } from '../shape.js';
@@ -266,8 +271,8 @@ export function additiveAttention(
   v: Tensor,
   mask: Tensor | null = null,
 ): [context: Tensor, weights: Tensor] {
-  const scores = squeeze(linear(tanh(add(keys, linear(query, w1))), v), 2);
+  const scores = additiveScores(linear(query, w1), keys, reshape(v, [v.numel]));
   const seen = mask === null ? scores : where(mask, scores, -Infinity);
   const weights = softmax(seen, 0);
-  return [mul(unsqueeze(weights, 2), memory).sum(0), weights];
+  return [weightedSum(weights, memory), weights];
 }

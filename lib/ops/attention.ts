@@ -1,5 +1,5 @@
 import { composedGradients } from '../autograd/compose.js';
-import { isGradEnabled, type Rule } from '../autograd/graph.js';
+import { accumulator, isGradEnabled, type Rule } from '../autograd/graph.js';
 import { BOOL } from '../dtype.js';
 import { DTypeError, ShapeError } from '../errors.js';
 import { checkBoolean, checkNumber } from '../check.js';
@@ -11,15 +11,19 @@ import type { Tensor } from '../tensor.js';
 import { checkFloat, checkSameDType, checkTensor, record, recording, result, savedResult } from './apply.js';
 import { add, ge, logicalAnd, mul } from './binary.js';
 import { contiguous } from './cast.js';
-import { arange, where } from './create.js';
+import { arange, where, zeros } from './create.js';
 import { gemmNs, matmul } from './matmul.js';
 import { dropout as drop } from './random.js';
 import { amax } from './reduce.js';
 import { softmax } from './softmax.js';
+import { tanh } from './unary.js';
 import { expand, narrow, permute, transpose, unsqueeze, viewAs } from './views.js';
 
 const ATTENTION = opcodeOf('attention');
 const ATTENTION_BACKWARD = opcodeOf('attention_backward');
+const ADDITIVE_SCORES = opcodeOf('additive_scores');
+const ADDITIVE_SCORES_BACKWARD = opcodeOf('additive_scores_backward');
+const MATMUL = opcodeOf('matmul');
 
 /** Options of {@link scaledDotProductAttention}. */
 export interface AttentionOptions {
@@ -74,7 +78,7 @@ const attentionRule: Rule = {
       return composedGradients(node, inputs, compose, [dy]);
     }
     const { q, k, v } = split(sources, mask, spec);
-    const [out, lse] = [n + 1, n + 2].map((i) => node.saved(spec.masked ? i : i - 1)) as [Tensor, Tensor];
+    const [out, statistics] = [n + 1, n + 2].map((i) => node.saved(spec.masked ? i : i - 1)) as [Tensor, Tensor];
     const [batch, heads, tq, d] = q.shape as [number, number, number, number];
     const rows = isPacked(spec) ? headsOf(dy, 0, 1, heads) : dy;
     const dout = lastContiguous(rows);
@@ -88,7 +92,7 @@ const attentionRule: Rule = {
     });
     emit(
       ATTENTION_BACKWARD,
-      [q, k, v, mask, out, lse, dout],
+      [q, k, v, mask, out, statistics, dout],
       grads,
       [spec.scale, spec.causal ? 1 : 0],
       gemmNs(5 * q.numel * k.shape[2]!),
@@ -141,12 +145,12 @@ function fused(sources: readonly Tensor[], mask: Tensor | null, spec: Spec): Ten
   const [n, h, tq] = q.shape as [number, number, number, number];
   const dv = v.shape[3]!;
   const rows = result([n, tq, h, dv], q.code);
-  const [lseStorage] = newSavedStorages(1) as [never];
-  const lse = savedResult(lseStorage, [n, h, tq], q.code);
+  const [kept] = newSavedStorages(1) as [never];
+  const statistics = savedResult(kept, [2, n, h, tq], q.code);
   emit(
     ATTENTION,
     [q, k, v, mask],
-    [rows, lse],
+    [rows, statistics],
     [spec.scale, spec.causal ? 1 : 0],
     gemmNs(2 * q.numel * k.shape[2]!) + 2 * n * h * tq * k.shape[2]!,
   );
@@ -155,10 +159,10 @@ function fused(sources: readonly Tensor[], mask: Tensor | null, spec: Spec): Ten
     : rows.asView([n, h, tq, dv], [tq * h * dv, dv, h * dv, 1], 0);
   const inputs = [...sources, mask];
   if (!recording(inputs)) {
-    free(lse.storage);
+    free(statistics.storage);
     return out;
   }
-  const saved = mask === null ? [...sources, rows, lse] : [...sources, mask, rows, lse];
+  const saved = mask === null ? [...sources, rows, statistics] : [...sources, mask, rows, statistics];
   return record(attentionRule, out, inputs, saved, spec);
 }
 
@@ -302,4 +306,97 @@ export function packedAttention(
   const tk = sources[sources.length - 1]!.shape[1]!;
   const full = mask === null ? null : checkMask('attention', mask, sources[0], [n, heads, tq, tk]);
   return fused(sources.map(lastContiguous), full, spec);
+}
+
+const additiveScoresRule: Rule = {
+  name: 'additiveScores',
+  backward: (dy, node) => {
+    const inputs = [0, 1, 2].map((i) => node.saved(i)) as [Tensor, Tensor, Tensor];
+    if (isGradEnabled()) {
+      const compose = ([query, keys, v]: Sources): Tensor[] => [
+        matmul(tanh(add(keys!, query!)), unsqueeze(v!, 1)).squeeze(2),
+      ];
+      return composedGradients(node, inputs, compose, [dy]);
+    }
+    const [query, keys, v] = inputs;
+    const present = accumulator(node.inputs[1]!);
+    const dquery = result(query.shape, query.code);
+    const dkeys = present ?? result(keys.shape, keys.code);
+    const dv = result(v.shape, v.code);
+    emit(
+      ADDITIVE_SCORES_BACKWARD,
+      [contiguous(dy), query, keys, v],
+      [dquery, dkeys, dv],
+      [present === null ? 0 : 1],
+      2 * keys.numel,
+    );
+    return [dquery, present === null ? dkeys : null, dv];
+  },
+};
+
+/**
+ * The scores of additive attention (Bahdanau et al., 2015), v · tanh(query + key): query (B, A), keys (S, B, A) and v (A) give (S, B).
+ * @internal
+ */
+export function additiveScores(query: Tensor, keys: Tensor, v: Tensor): Tensor {
+  const fn = 'additiveScores';
+  checkFloat(fn, 'query', query);
+  checkFloat(fn, 'keys', keys);
+  checkFloat(fn, 'v', v);
+  checkSameDType(fn, 'query', query, 'keys', keys);
+  checkSameDType(fn, 'query', query, 'v', v);
+  if (keys.ndim !== 3) throw new ShapeError(`${fn}: expected keys of shape [S, B, A], got ${formatShape(keys.shape)}`);
+  const [s, b, a] = keys.shape as [number, number, number];
+  if (!sameShape(query.shape, [b, a])) {
+    throw new ShapeError(`${fn}: expected query of shape [${b}, ${a}], got ${formatShape(query.shape)}`);
+  }
+  if (!sameShape(v.shape, [a])) throw new ShapeError(`${fn}: expected v of shape [${a}], got ${formatShape(v.shape)}`);
+  const inputs = [query, keys, v].map(contiguous);
+  const out = result([s, b], query.code);
+  emit(ADDITIVE_SCORES, inputs, [out], [], 2 * keys.numel);
+  return record(additiveScoresRule, out, inputs, inputs);
+}
+
+/** (S, B, M) as a batch of matrices (B, S, M). */
+const byRow = (x: Tensor): Tensor => permute(x, [1, 0, 2]);
+/** out (B, M, N) = a (B, M, K) · b (B, K, N) + add · out. */
+const products = (a: Tensor, b: Tensor, out: Tensor, add: boolean): void =>
+  emit(MATMUL, [a, b, null], [out], [0, add ? 1 : 0], gemmNs(a.numel * b.shape[2]!));
+
+const weightedSumRule: Rule = {
+  name: 'weightedSum',
+  backward: (dy, node) => {
+    const weights = node.saved(0);
+    const memory = node.saved(1);
+    if (isGradEnabled()) {
+      const compose = ([w, m]: Sources): Tensor[] => [mul(unsqueeze(w!, 2), m!).sum(0)];
+      return composedGradients(node, [weights, memory], compose, [dy]);
+    }
+    const present = accumulator(node.inputs[1]!);
+    const dmemory = present ?? (node.needs(1) ? zeros(memory.shape, { dtype: memory.dtype }) : null);
+    if (dmemory !== null) products(byRow(unsqueeze(weights, 2)), unsqueeze(dy, 1), byRow(dmemory), true);
+    let dweights: Tensor | null = null;
+    if (node.needs(0)) {
+      const rows = result([memory.shape[1]!, memory.shape[0]!], memory.code);
+      products(byRow(memory), unsqueeze(dy, 2), unsqueeze(rows, 2), false);
+      dweights = transpose(rows, 0, 1);
+    }
+    return [dweights, present === null ? dmemory : null];
+  },
+};
+
+/** Σ_s weights_s memory_s: weights (S, B) and memory (S, B, M) give (B, M). @internal */
+export function weightedSum(weights: Tensor, memory: Tensor): Tensor {
+  const fn = 'weightedSum';
+  checkFloat(fn, 'weights', weights);
+  checkFloat(fn, 'memory', memory);
+  checkSameDType(fn, 'weights', weights, 'memory', memory);
+  if (memory.ndim !== 3 || !sameShape(weights.shape, memory.shape.slice(0, 2))) {
+    throw new ShapeError(
+      `${fn}: expected memory of shape [S, B, M] and weights of shape [S, B], got ${formatShape(memory.shape)} and ${formatShape(weights.shape)}`,
+    );
+  }
+  const out = result(memory.shape.slice(1), memory.code);
+  products(byRow(unsqueeze(weights.detach(), 2)).transpose(1, 2), byRow(memory.detach()), unsqueeze(out, 1), false);
+  return record(weightedSumRule, out, [weights, memory], [weights, memory]);
 }

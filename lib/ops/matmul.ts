@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { checkNumber } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
-import type { Rule } from '../autograd/graph.js';
+import { accumulator, type Node, type Rule } from '../autograd/graph.js';
 import { broadcastShapes, formatShape, sameShape, type Shape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, checkSameDType, record, result } from './apply.js';
@@ -78,14 +78,25 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   return viewAs(z, shape);
 }
 
+/**
+ * The gradient a · b (M, N) for `node`, or null when it was added to what had arrived there already: weights that are used again and
+ * again gather their gradient without a pass over it each time. @internal
+ */
+export function productInto(node: Node | null, a: Tensor, b: Tensor): Tensor | null {
+  const present = accumulator(node);
+  if (present === null) return matmul(a, b);
+  emit(MATMUL, [a, b, null], [present], [0, 1], gemmNs(a.numel * b.shape[1]!));
+  return null;
+}
+
 const linearRule: Rule = {
   name: 'linear',
   backward: (dy, node) => {
     const x = node.saved(0);
     const weight = node.saved(1);
     return [
-      node.needs(0) ? matmul(dy, weight) : null,
-      node.needs(1) ? matmul(t(dy), x) : null,
+      node.needs(0) ? productInto(node.inputs[0]!, dy, weight) : null,
+      node.needs(1) ? productInto(node.inputs[1]!, t(dy), x) : null,
       node.needs(2) ? sum(dy, 0) : null,
     ];
   },

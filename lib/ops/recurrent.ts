@@ -1,5 +1,5 @@
 import { composedGradients } from '../autograd/compose.js';
-import { isGradEnabled, Node, type Rule } from '../autograd/graph.js';
+import { accumulator, isGradEnabled, Node, type Rule } from '../autograd/graph.js';
 import { INT32 } from '../dtype.js';
 import { DTypeError, ShapeError } from '../errors.js';
 import { free, newSavedStorages } from '../native/storage.js';
@@ -10,7 +10,7 @@ import { checkFloat, checkSameDType, checkTensor, record, recording, result, sav
 import { add, mul, sub } from './binary.js';
 import { contiguous } from './cast.js';
 import { where, zeros } from './create.js';
-import { gemmNs, linear, matmul } from './matmul.js';
+import { gemmNs, linear, matmul, productInto } from './matmul.js';
 import { sum } from './reduce.js';
 import { relu } from './activation.js';
 import { sigmoid, tanh } from './unary.js';
@@ -160,36 +160,65 @@ function gradients(
     gemmNs(rows * g * hidden * hidden),
   );
   const flat = viewAs(dgates, [rows, width]);
-  // A GRU's gradients lie as q r z n: the first three reach the recurrent weights, the last three the others.
+  // A GRU's gradients lie as q r z n: the last three reach the input's weights; r and z, and then q, those of the state.
   const ofInput = cell === 'gru' ? narrow(flat, 1, hidden, 3 * hidden) : flat;
-  const ofState = cell === 'gru' ? narrow(flat, 1, 0, 3 * hidden) : flat;
-  const inOrder = (d: Tensor): Tensor =>
-    cell === 'gru' ? cat([narrow(d, 0, hidden, 2 * hidden), narrow(d, 0, 0, hidden)], 0) : d;
+  const ofState: Part[] =
+    cell === 'gru'
+      ? [
+          { d: narrow(flat, 1, hidden, 2 * hidden), from: 0, count: 2 * hidden },
+          { d: narrow(flat, 1, 0, hidden), from: 2 * hidden, count: hidden },
+        ]
+      : [{ d: flat, from: 0, count: width }];
   if (weight === null && node.needs(1)) {
-    const through = cell === 'gru' ? ordered(weightHh, hidden) : weightHh;
-    emit(MATMUL, [ofState, through, null], [dh0], [0, 1], gemmNs(rows * g * hidden * hidden));
+    for (const { d, from, count } of ofState) {
+      emit(MATMUL, [d, narrow(weightHh, 0, from, count), null], [dh0], [0, 1], gemmNs(rows * count * hidden));
+    }
   }
-  const before = narrow(states, 0, spec.reverse ? 1 : 0, steps);
   const bias = node.needs(5) || node.needs(6) ? sum(flat, 0) : null;
   const input = x.shape[2]!;
   return [
     node.needs(0) ? viewAs(matmul(ofInput, weightIh), [steps, batch, input]) : null,
     node.needs(1) ? dh0 : null,
     node.needs(2) ? dc0 : null,
-    node.needs(3) ? matmul(t(ofInput), viewAs(x, [rows, input])) : null,
+    node.needs(3) ? productInto(node.inputs[3]!, t(ofInput), viewAs(x, [rows, input])) : null,
     !node.needs(4)
       ? null
       : steps === 1 && h0 === null
         ? zeros(weightHh.shape, { dtype: x.dtype })
-        : inOrder(matmul(t(ofState), viewAs(before, [rows, hidden]))),
+        : stateWeights(
+            node.inputs[4]!,
+            ofState,
+            viewAs(narrow(states, 0, spec.reverse ? 1 : 0, steps), [rows, hidden]),
+          ),
     node.needs(5) ? (cell === 'gru' ? narrow(bias!, 0, hidden, 3 * hidden) : bias) : null,
-    node.needs(6) ? (cell === 'gru' ? inOrder(narrow(bias!, 0, 0, 3 * hidden)) : bias) : null,
+    node.needs(6)
+      ? cell === 'gru'
+        ? cat([narrow(bias!, 0, hidden, 2 * hidden), narrow(bias!, 0, 0, hidden)], 0)
+        : bias
+      : null,
   ];
 }
 
-/** The rows of a GRU's weights in the order n r z of its gradients. */
-const ordered = (w: Tensor, hidden: number): Tensor =>
-  cat([narrow(w, 0, 2 * hidden, hidden), narrow(w, 0, 0, 2 * hidden)], 0);
+/** Gradients (T·B, count) of the gates that rows `from` … of the recurrent weights make. */
+interface Part {
+  d: Tensor;
+  from: number;
+  count: number;
+}
+
+/** The gradient of the recurrent weights from those of their gates and the states before, or null when it was added in place. */
+function stateWeights(node: Node, parts: readonly Part[], before: Tensor): Tensor | null {
+  const present = accumulator(node);
+  if (present === null) {
+    const products = parts.map(({ d }) => matmul(t(d), before));
+    return products.length === 1 ? products[0]! : cat(products, 0);
+  }
+  for (const { d, from, count } of parts) {
+    const rows = narrow(present, 0, from, count);
+    emit(MATMUL, [t(d), before, null], [rows], [0, 1], gemmNs(d.numel * before.shape[1]!));
+  }
+  return null;
+}
 
 /** Whether the backward pass needs the gates. */
 const isGated = (cell: Cell): boolean => cell === 'lstm' || cell === 'gru';

@@ -24,7 +24,9 @@ struct Attention {
   MaskView mask;
   bool causal;  // query i sees keys 0 … i
   T scale;
-  T* lse;  // (N,H,Tq): log Σ exp of each row of scores, -inf where nothing counts
+  // Of each row of scores (N,H,Tq) what it takes to make the same probabilities again, exp(score - greatest) / Σ: the greatest
+  // score, and 1/Σ after all of those; both are 0 where nothing counts.
+  T *greatest, *factor;
 
   int64_t end_of_keys(int64_t i1) const { return causal ? smaller(Tk, i1) : Tk; }
   int64_t mask_at(int64_t n, int64_t h, int64_t i, int64_t j) const {
@@ -45,9 +47,13 @@ template <class T>
 T exponential(T x) {
   return lane(exp(set1<T>(x)), 0);
 }
+
+// What forward leaves to backward of a row; 1/total, or 0 where nothing counts.
 template <class T>
-T logarithm(T x) {
-  return lane(log(set1<T>(x)), 0);
+T keep_statistics(const Attention<T>& a, int64_t n, int64_t h, int64_t i, T greatest, T total) {
+  const int64_t at = (n * a.H + h) * a.Tq + i;
+  a.greatest[at] = greatest == static_cast<T>(-INFINITY) ? T(0) : greatest;
+  return a.factor[at] = total == T(0) ? T(0) : T(1) / total;
 }
 
 // Queries [i0, i1) of one head with packed keys and values; scratch: kQueries × (kKeys + width of out).
@@ -86,12 +92,11 @@ void forward_queries(const Attention<T>& a, int64_t n, int64_t h, int64_t i0, in
     }
     for (int64_t i = 0; i < rows; ++i) {
       T* to = out.at(n, h) + (b + i) * out.row;
+      const Vec<T> factor = set1<T>(keep_statistics(a, n, h, b + i, greatest[i], total[i]));
       const bool any = total[i] != T(0);  // NaN counts
-      const Vec<T> factor = set1<T>(T(1) / total[i]);
       const T* from = sum + i * width;
       for_vectors<T>(
           a.Dv, [&](int64_t j, int k) { store_part(to + j, any ? load_part(from + j, k) * factor : zero<T>(), k); });
-      a.lse[(n * a.H + h) * a.Tq + b + i] = any ? greatest[i] + logarithm(total[i]) : static_cast<T>(-INFINITY);
     }
   }
 }
@@ -115,7 +120,7 @@ void forward_query(const Attention<T>& a, int64_t n, int64_t h, int64_t i, T* sc
   const T most = end > 0 ? row_max(scores, end) : static_cast<T>(-INFINITY);
   const T total = row_exp_sum<T, true>(scores, scores, end, most == static_cast<T>(-INFINITY) ? T(0) : most);
   const bool any = total != T(0);
-  const Vec<T> factor = set1<T>(any ? T(1) / total : T(0));
+  const Vec<T> factor = set1<T>(keep_statistics(a, n, h, i, most, total));
   T* to = out.at(n, h) + i * out.row;
   for (int64_t c = 0; c < a.Dv; c += V * Vec<T>::N) {
     Vec<T> sum[V];
@@ -135,7 +140,6 @@ void forward_query(const Attention<T>& a, int64_t n, int64_t h, int64_t i, T* sc
       if (lanes[v] > 0) store_part(to + c + v * Vec<T>::N, sum[v] * factor, lanes[v]);
     }
   }
-  a.lse[(n * a.H + h) * a.Tq + i] = any ? most + logarithm(total) : static_cast<T>(-INFINITY);
 }
 
 double head_products(int64_t tq, int64_t tk, int64_t d) {
@@ -223,8 +227,31 @@ void put_rows(const T* from, int64_t stride, int64_t rows, int64_t width, T scal
   }
 }
 
+// The probabilities and the gradients of the scores of one row, in place of its scores and of dp = dout vᵀ: p and p (dp - δ) with
+// δ = Σ p dp. That is `delta` (which Σ dout out gives) unless `sums`: all keys are here. Summed from the same p and dp it leaves
+// the smallest error where p is near 1 and dp - δ cancels.
+template <class T>
+void backward_row(T* p, T* ds, int64_t n, T greatest, T factor, T delta, bool sums) {
+  const Vec<T> shift = set1<T>(greatest), scale = set1<T>(factor);
+  if (!sums) {
+    const Vec<T> d = set1<T>(delta);
+    return for_vectors<T>(n, [&](int64_t c, int k) {
+      const Vec<T> e = exp(load_part(p + c, k) - shift) * scale;
+      store_part(p + c, e, k);
+      store_part(ds + c, e * (load_part(ds + c, k) - d), k);
+    });
+  }
+  const Vec<T> d = set1<T>(sum_vectors<T>(n, [&](int64_t c, int k) {
+    const Vec<T> e = exp(load_part(p + c, k) - shift) * scale;
+    store_part(p + c, e, k);
+    const Vec<T> product = e * load_part(ds + c, k);
+    return k == Vec<T>::N ? product : zero_unless(first_n<T>(k), product);
+  }));
+  for_vectors<T>(n, [&](int64_t c, int k) { store_part(ds + c, load_part(p + c, k) * (load_part(ds + c, k) - d), k); });
+}
+
 // The gradients of one head that come from queries [i0, i1) and keys [j0, j1): dq when `queries`, dk and dv when `keys`. With p the
-// probabilities and δ_i = Σ dout out of row i: dv = pᵀ dout, ds = p (dout vᵀ - δ), dq = scale ds k, dk = scale dsᵀ q.
+// probabilities and ds those of the scores: dv = pᵀ dout, dq = scale ds k, dk = scale dsᵀ q.
 template <class T>
 void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int64_t h, int64_t i0, int64_t i1,
                    int64_t j0, int64_t j1, bool queries, bool keys, T* memory) {
@@ -240,7 +267,9 @@ void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int6
   const T* const v = a.v.at(n, h) + j0 * a.v.row;
   const T* const dout = g.dout.at(n, h) + i0 * g.dout.row;
   const T* const out = g.out.at(n, h) + i0 * g.out.row;
-  const T* const lse = a.lse + (n * a.H + h) * a.Tq + i0;
+  const T* const greatest = a.greatest + (n * a.H + h) * a.Tq + i0;
+  const T* const factor = a.factor + (n * a.H + h) * a.Tq + i0;
+  const bool sums = a.Tk <= kKeys;  // of the whole problem, so that results do not depend on how it is cut
   const int64_t nq = i1 - i0, nk = j1 - j0;
   Panels<T> kt, vt, k_rows, q_rows, dout_rows;
   kt.pack(k, 1, a.k.row, a.D, nk, take(sizes.keys));
@@ -254,7 +283,9 @@ void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int6
     dout_rows.pack(dout, g.dout.row, 1, nq, a.Dv, dout_memory);
   }
   T* const delta = take(sizes.delta);
-  for (int64_t i = 0; i < nq; ++i) delta[i] = dot(dout + i * g.dout.row, out + i * g.out.row, a.Dv);
+  for (int64_t i = 0; i < nq; ++i) {
+    delta[i] = sums ? T(0) : dot(dout + i * g.dout.row, out + i * g.out.row, a.Dv);
+  }
   T* const dq = take(sizes.dq);
   if (queries && nq > 0) memset(dq, 0, static_cast<size_t>(nq * wide) * sizeof(T));
   T* const p = take(kQueries * kKeys);
@@ -277,14 +308,7 @@ void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int6
         T* const prow = p + r * kKeys;
         T* const drow = ds + r * kKeys;
         const int64_t seen = finish_scores(a, n, h, i0 + i + r, j0 + j, columns, prow);
-        const T row_lse = lse[i + r];
-        const Vec<T> shift = set1<T>(row_lse == static_cast<T>(-INFINITY) ? static_cast<T>(INFINITY) : row_lse);
-        const Vec<T> d = set1<T>(delta[i + r]);
-        for_vectors<T>(seen, [&](int64_t c, int count) {
-          const Vec<T> e = exp(load_part(prow + c, count) - shift);
-          store_part(prow + c, e, count);
-          store_part(drow + c, e * (load_part(drow + c, count) - d), count);
-        });
+        backward_row(prow, drow, seen, greatest[i + r], factor[i + r], delta[i + r], sums);
         for (int64_t c = seen; c < columns; ++c) drow[c] = T(0);
       }
       if (queries) tile_product(ds, kKeys, 1, rows, k_rows, j, j + columns, 0, a.D, dq + i * wide, wide, kAdd);
@@ -341,18 +365,21 @@ bool read_rows(const View& v, int64_t n, int64_t h, int64_t rows, int64_t width,
 }
 
 template <class T>
-Status read_attention(const Call& c, Attention<T>* a, const View& lse) {
+Status read_attention(const Call& c, Attention<T>* a, const View& statistics) {
   const View &q = c.in[0], &k = c.in[1], &v = c.in[2], &mask = c.in[3];
-  if (q.ndim != 4 || k.ndim != 4 || v.ndim != 4 || lse.ndim != 3) return kBadShape;
+  if (q.ndim != 4 || k.ndim != 4 || v.ndim != 4 || statistics.ndim != 4) return kBadShape;
   a->N = q.shape[0], a->H = q.shape[1], a->Tq = q.shape[2], a->D = q.shape[3];
   a->Tk = k.shape[2], a->Dv = v.shape[3];
   if (!read_rows<T>(q, a->N, a->H, a->Tq, a->D, &a->q) || !read_rows<T>(k, a->N, a->H, a->Tk, a->D, &a->k) ||
       !read_rows<T>(v, a->N, a->H, a->Tk, a->Dv, &a->v)) {
     return kBadShape;
   }
-  if (lse.shape[0] != a->N || lse.shape[1] != a->H || lse.shape[2] != a->Tq || !lse.contiguous) return kBadShape;
-  if (k.dtype != q.dtype || v.dtype != q.dtype || lse.dtype != q.dtype) return kBadDType;
-  a->lse = static_cast<T*>(lse.data);
+  const int64_t* const kept = statistics.shape;
+  if (kept[0] != 2 || kept[1] != a->N || kept[2] != a->H || kept[3] != a->Tq || !statistics.contiguous)
+    return kBadShape;
+  if (k.dtype != q.dtype || v.dtype != q.dtype || statistics.dtype != q.dtype) return kBadDType;
+  a->greatest = static_cast<T*>(statistics.data);
+  a->factor = a->greatest + a->N * a->H * a->Tq;
   a->mask = {nullptr, false, 0, 0, 0, 0};
   if (!absent(mask)) {
     if (mask.ndim != 4 || mask.shape[0] != a->N || mask.shape[1] != a->H || mask.shape[2] != a->Tq ||
@@ -421,7 +448,7 @@ Status attention_backward_of(const Call& c) {
 }  // namespace
 
 // q (N,H,Tq,D), k (N,H,Tk,D), v (N,H,Tk,Dv), last dimensions contiguous; mask? (N,H,Tq,Tk) bool (true counts) or added:
-// out (N,Tq,H,Dv), lse (N,H,Tq).
+// out (N,Tq,H,Dv), statistics (2,N,H,Tq).
 Status attention(const Call& c) {
   if (c.nin != 4 || c.nout != 2) return kBadShape;
   if (c.nparams != 2) return kBadParameter;
@@ -430,7 +457,7 @@ Status attention(const Call& c) {
   return dtype == kFloat32 ? attention_of<float>(c) : attention_of<double>(c);
 }
 
-// q k v mask? as above, out and lse of the forward pass, dout (N,H,Tq,Dv) with a contiguous last dimension: the gradients of q, k and
+// q k v mask? as above, out and statistics of the forward pass, dout (N,H,Tq,Dv) with a contiguous last dimension: the gradients of q, k and
 // v as (N,T,1,H,D) each, or several of them as one (N,T,count,H,D).
 Status attention_backward(const Call& c) {
   if (c.nin != 7 || c.nout < 1 || c.nout > 3) return kBadShape;

@@ -24,8 +24,8 @@ struct Rows {
 // The right operand of a product (depth, width), packed into panels kColumns wide.
 template <class T>
 struct Panels {
-  T* data;
-  int64_t width, depth;
+  T* data = nullptr;
+  int64_t width = 0, depth = 0;
 
   // From x(k, w) = x[k·ks + w·ws].
   void pack(const T* x, int64_t ks, int64_t ws, int64_t k, int64_t w, T* memory) {

@@ -17,6 +17,45 @@ describe('backward', () => {
     expect(values(x.grad)).toEqual([1, 1]);
   });
 
+  it('gathers the gradient of weights that are used again and again', () => {
+    const w = m.tensor(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      { dtype: 'float64', requiresGrad: true },
+    );
+    const xs = [leaf([1, 2]), leaf([3, -1]), leaf([0.5, 4])];
+    const seen: number[][] = [];
+    w.registerHook((g) => void seen.push(values(g)));
+    const loss = (): m.Tensor =>
+      xs
+        .map((x, i) =>
+          m
+            .linear(x, w)
+            .mul(i + 1)
+            .sum(),
+        )
+        .reduce((a, b) => a.add(b));
+    const y = loss();
+    y.backward(undefined, { retainGraph: true });
+    const want = [0, 1, 2, 3].map((at) => xs.reduce((sum, x, i) => sum + (i + 1) * values(x)[at % 2]!, 0));
+    expect(values(w.grad)).toEqual(want);
+    expect(seen).toEqual([want]);
+    y.backward();
+    expect(values(w.grad)).toEqual(want.map((v) => 2 * v));
+    expect(values(m.grad(loss(), w)[0])).toEqual(want);
+    expect(values(xs[1]!.grad)).toEqual([16, 24]);
+  });
+
+  it('leaves a gradient that goes two ways as it is when more arrives on one', () => {
+    const x = leaf([1, 2]);
+    const y = x.mul(2);
+    const z = y.add(x);
+    z.add(y.exp().mul(0)).add(y).sum().backward();
+    expect(values(x.grad)).toEqual([5, 5]);
+  });
+
   it('gives each leaf of a sum a gradient of its own', () => {
     const a = leaf([1, 2]);
     const b = leaf([3, 4]);

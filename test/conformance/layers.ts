@@ -198,9 +198,9 @@ const functional: Readonly<Record<string, Operation>> = {
     'query key value attn_mask dropout_p need_attn_weights is_causal',
     attention,
     { kind: 'near', absolute: 1e-6, relative: 1e-5 },
-    // Scores in the hundreds leave differences of a softmax near 1: in float32 PyTorch itself is 2.6e-5 off, this library 1e-4. In float64 the
+    // Scores near 80 leave differences of a softmax near 1: PyTorch's float32 itself is 3.1e-5 off, and so is this library. In float64 the
     // same samples are held to a millionth of this.
-    { kind: 'norm', limit: 2e-4 },
+    { kind: 'norm', limit: 4e-5 },
   ),
 
   avg_pool1d: averagePool(1),

@@ -1,6 +1,7 @@
 // Recurrent layers and attention against scalar float64 references: odd sizes, missing operands, lengths, masks, hostile calls.
 #include "kernel_harness.h"
 #include "kernels/attention.cc"
+#include "kernels/attention_additive.cc"
 #include "kernels/recurrent.cc"
 
 namespace {
@@ -109,7 +110,7 @@ void test_recurrent_shapes() {
 void test_attention(DType dtype, int64_t N, int64_t H, int64_t Tq, int64_t Tk, int64_t D, int64_t Dv, bool causal,
                     bool masked) {
   Array q(dtype, {N, H, Tq, D}), k(dtype, {N, H, Tk, D}), v(dtype, {N, H, Tk, Dv}), mask(kBool, {N, H, Tq, Tk});
-  Array out(dtype, {N, Tq, H, Dv}), lse(dtype, {N, H, Tq});
+  Array out(dtype, {N, Tq, H, Dv}), statistics(dtype, {2, N, H, Tq});
   for (Array* x : {&q, &k, &v}) x->fill(random_values(x->view.numel, 1, dtype));
   for (int64_t i = 0; i < mask.view.numel; ++i) mask.set(i, noise() > -0.2);
   const double scale = 0.7;
@@ -135,14 +136,14 @@ void test_attention(DType dtype, int64_t N, int64_t H, int64_t Tq, int64_t Tk, i
     }
   }
   const Doubles params = {scale, double(causal)};
-  expect(run("attention", isa::attention, {&q, &k, &v, masked ? &mask : nullptr}, {&out, &lse}, params) == kOk,
+  expect(run("attention", isa::attention, {&q, &k, &v, masked ? &mask : nullptr}, {&out, &statistics}, params) == kOk,
          "attention");
   compare("attention values", out.values(), want, dtype == kFloat32 ? 1e-5 : 1e-12, 1);
   Array dout(dtype, {N, H, Tq, Dv}), dq(dtype, {N, Tq, 1, H, D}), dk(dtype, {N, Tk, 1, H, D}),
       dv(dtype, {N, Tk, 1, H, Dv});
   dout.fill(random_values(dout.view.numel, 1, dtype));
-  expect(run("attention_backward", isa::attention_backward, {&q, &k, &v, masked ? &mask : nullptr, &out, &lse, &dout},
-             {&dq, &dk, &dv}, params) == kOk,
+  expect(run("attention_backward", isa::attention_backward,
+             {&q, &k, &v, masked ? &mask : nullptr, &out, &statistics, &dout}, {&dq, &dk, &dv}, params) == kOk,
          "attention_backward");
 }
 
@@ -157,13 +158,59 @@ void test_attention_shapes() {
     }
   }
   Array q(kFloat32, {1, 2, 3, 4}), k(kFloat32, {1, 2, 5, 4}), wrong(kFloat32, {1, 2, 5, 3}), mask(kBool, {1, 2, 3, 4});
-  Array out(kFloat32, {1, 3, 2, 4}), lse(kFloat32, {1, 2, 3});
-  const auto call = [&](const Arrays& in) { return run("hostile", isa::attention, in, {&out, &lse}, {1, 0}); };
+  Array out(kFloat32, {1, 3, 2, 4}), statistics(kFloat32, {2, 1, 2, 3});
+  const auto call = [&](const Arrays& in) { return run("hostile", isa::attention, in, {&out, &statistics}, {1, 0}); };
   expect(call({&q, &wrong, &k, nullptr}) == kBadShape, "wrong keys");
   expect(call({&q, &k, &wrong, nullptr}) == kBadShape, "wrong values");
   expect(call({&q, &k, &k, &mask}) == kBadShape, "wrong mask");
 }
 
+void test_additive(DType dtype, int64_t S, int64_t B, int64_t A, bool add) {
+  Array query(dtype, {B, A}), keys(dtype, {S, B, A}), v(dtype, {A}), scores(dtype, {S, B}), dscores(dtype, {S, B});
+  Array dquery(dtype, {B, A}), dkeys(dtype, {S, B, A}), dv(dtype, {A});
+  for (Array* x : {&query, &keys, &v, &dscores, &dkeys}) x->fill(random_values(x->view.numel, 1, dtype));
+  Doubles want(static_cast<size_t>(S * B), 0.0), wq(static_cast<size_t>(B * A), 0.0), wv(static_cast<size_t>(A), 0.0);
+  Doubles wk = add ? dkeys.values() : Doubles(static_cast<size_t>(S * B * A), 0.0);
+  for (int64_t row = 0; row < S * B; ++row) {
+    for (int64_t i = 0; i < A; ++i) {
+      const int64_t q = row % B * A + i;
+      const double t = ::tanh(keys.get(row * A + i) + query.get(q)), d = dscores.get(row);
+      want[static_cast<size_t>(row)] += v.get(i) * t;
+      wk[static_cast<size_t>(row * A + i)] += d * v.get(i) * (1 - t * t);
+      wq[static_cast<size_t>(q)] += d * v.get(i) * (1 - t * t);
+      wv[static_cast<size_t>(i)] += d * t;
+    }
+  }
+  const double tolerance = dtype == kFloat32 ? 5e-6 : 1e-13;
+  expect(run("additive", isa::additive_scores, {&query, &keys, &v}, {&scores}, {}) == kOk, "additive");
+  compare("additive scores", scores.values(), want, tolerance, 1);
+  expect(run("additive_backward", isa::additive_scores_backward, {&dscores, &query, &keys, &v}, {&dquery, &dkeys, &dv},
+             {double(add)}) == kOk,
+         "additive_backward");
+  compare("additive dquery", dquery.values(), wq, tolerance, 1);
+  compare("additive dkeys", dkeys.values(), wk, tolerance, 1);
+  compare("additive dv", dv.values(), wv, tolerance, 1);
+}
+
+void test_additive_shapes() {
+  for (DType dtype : kFloats) {
+    for (bool add : {false, true}) {
+      test_additive(dtype, 3, 2, 5, add);
+      test_additive(dtype, 20, 9, 256, add);
+      test_additive(dtype, 1, 1, 1, add);
+      test_additive(dtype, 0, 3, 7, add);
+      test_additive(dtype, 5, 0, 7, add);
+      test_additive(dtype, 70, 3, 301, add);
+    }
+  }
+  Array query(kFloat32, {2, 3}), keys(kFloat32, {4, 2, 3}), v(kFloat32, {3}), scores(kFloat32, {4, 2});
+  Array wrong(kFloat32, {2, 4}), other(kFloat64, {3});
+  const auto call = [&](const Arrays& in) { return run("hostile", isa::additive_scores, in, {&scores}, {}); };
+  expect(call({&wrong, &keys, &v}) == kBadShape, "wrong query");
+  expect(call({&query, &keys, &query}) == kBadShape, "wrong v");
+  expect(call({&query, &keys, &other}) == kBadDType, "another dtype");
+}
+
 }  // namespace
 
-int main() { return run_tests({test_recurrent_shapes, test_attention_shapes}); }
+int main() { return run_tests({test_recurrent_shapes, test_attention_shapes, test_additive_shapes}); }
