@@ -10,6 +10,9 @@ export interface Entry {
 
 const neurons = (title: string, load: Entry['load']): Entry => ({ section: 'Neurons, outputs, losses', title, load });
 const feedForward = (title: string, load: Entry['load']): Entry => ({ section: 'Feed-forward networks', title, load });
+const convolution = (title: string, load: Entry['load']): Entry => ({ section: 'Convolution', title, load });
+const unsupervised = (title: string, load: Entry['load']): Entry => ({ section: 'Without a teacher', title, load });
+const deep = (title: string, load: Entry['load']): Entry => ({ section: 'Depth', title, load });
 
 /** Every experiment of the course by its name, in the order of the lectures. */
 export const experiments: Readonly<Record<string, Entry>> = {
@@ -23,5 +26,28 @@ export const experiments: Readonly<Record<string, Entry>> = {
   playground: feedForward('circle, xor, clouds and spiral, learnt by 2-4-2-1 of tanh', () => import('./playground.js')),
   universal: feedForward('one hidden layer of D units fitted to a function', () => import('./universal.js')),
   collapse: feedForward('deep linear networks are one layer', () => import('./collapse.js')),
+  depth: feedForward('1 to 4 layers of as many parameters learn random labels', () => import('./depth.js')),
   regions: feedForward('linear regions: counted, sampled, and the most there can be', () => import('./regions.js')),
+  representation: feedForward(
+    'Θ = U S Vᵀ, and how a 2-2-1 network warps the plane',
+    () => import('./representation.js'),
+  ),
+  'michaelis-menten': feedForward('V[S] / (K + [S]) by one layer and by two', () => import('./michaelis_menten.js')),
+  'double-descent': feedForward('test error against width, with wrong labels', () => import('./double_descent.js')),
+  'hidden-weights': feedForward(
+    'weights of hidden units beside those of logistic regression, on MNIST',
+    () => import('./hidden_weights.js'),
+  ),
+  growth: feedForward('parameters of networks over the years', () => import('./growth.js')),
+  toeplitz: convolution('convolution as a matrix, smoothing, edges, pooling', () => import('./toeplitz.js')),
+  mnist1d: convolution(
+    'linear, perceptron, convolutional and recurrent network on MNIST-1D',
+    () => import('./mnist1d.js'),
+  ),
+  autoencoders: unsupervised(
+    'PCA and four autoencoders of digits: errors and reconstructions',
+    () => import('./autoencoders.js'),
+  ),
+  rbm: unsupervised('hidden units of a Boltzmann machine against pixels, on nudged digits', () => import('./rbm.js')),
+  gradients: deep('size of the gradient by depth, with skips and norms and without', () => import('./gradients.js')),
 };

@@ -44,7 +44,7 @@ function solved(width: number, x: readonly number[], y: readonly number[]): Shal
 /** One hidden layer of D ReLU units that follows a function the better the more units it has. */
 export async function run(setting: Setting): Promise<Finding> {
   const widths = setting.full ? [2, 5, 10, 20, 50, 100, 200] : [2, 5, 10, 20, 50, 100];
-  const steps = setting.full ? 20_000 : 1500;
+  const steps = setting.full ? 20_000 : 800;
   const at = spaced(LOW, HIGH, 256);
   const wanted = at.map(target);
   const [x, y] = [at, wanted].map((v) => tensor(v.map((item) => [item]))) as [

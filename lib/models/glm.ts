@@ -7,6 +7,7 @@ import { Parameter } from '../nn/parameter.js';
 import { checkFloat, checkTensor } from '../ops/apply.js';
 import { fromTypedArray, ones, zeros } from '../ops/create.js';
 import { oneHot } from '../ops/indexing.js';
+import { eigh } from '../ops/linalg.js';
 import { linear } from '../ops/matmul.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
 import { softplus } from '../ops/activation.js';
@@ -14,7 +15,6 @@ import { exp, sigmoid } from '../ops/unary.js';
 import { cat } from '../ops/views.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { solvePositive } from './symmetric.js';
 
 /** Distributions of y with their canonical links: identity, logit, log, and the logits of K classes. */
 export type GLMFamily = 'gaussian' | 'bernoulli' | 'poisson' | 'categorical';
@@ -255,7 +255,11 @@ export class GLM extends Module {
     return {
       value: async (at) => (await evaluate(at, (eta) => fit(eta, target)).item()) / n,
       gradient: async (at) => read(evaluate(at, (eta) => residual(eta).t().matmul(design).div(n))),
-      curvature: async (at) => read(evaluate(at, (eta) => this.#curvature(eta, design).div(n))),
+      newtonStep: (at, gradient) =>
+        solvePositive(
+          evaluate(at, (eta) => this.#curvature(eta, design).div(n)),
+          gradient,
+        ),
       dispose: () => {
         design.dispose();
         target.dispose();
@@ -293,8 +297,8 @@ export class GLM extends Module {
 interface Problem {
   value(at: Float64Array): Promise<number>;
   gradient(at: Float64Array): Promise<Float64Array>;
-  /** Minus the matrix of second derivatives. */
-  curvature(at: Float64Array): Promise<Float64Array>;
+  /** −(∇²)⁻¹ times the gradient, or null where the matrix of second derivatives is singular. */
+  newtonStep(at: Float64Array, gradient: Float64Array): Promise<Float64Array | null>;
   dispose(): void;
   dependent(): Error;
 }
@@ -311,6 +315,24 @@ async function read(t: Tensor): Promise<Float64Array> {
   return data as Float64Array;
 }
 
+/** The x with A x = b for a symmetric A, which is disposed of, or null unless A is positive definite whatever its units. */
+async function solvePositive(a: Tensor, b: Float64Array): Promise<Float64Array | null> {
+  const [values, x] = scope(() =>
+    noGrad(() => {
+      const size = a.diagonal().sqrt();
+      const { eigenvalues, eigenvectors } = eigh(a.div(size).div(size.unsqueeze(1)));
+      const parts = eigenvectors
+        .t()
+        .matmul(fromTypedArray(b, [b.length]).div(size))
+        .div(eigenvalues);
+      return [eigenvalues, eigenvectors.matmul(parts).div(size)];
+    }),
+  );
+  a.dispose();
+  const [eigenvalues, solution] = await Promise.all([read(values), read(x)]);
+  return eigenvalues[0]! > 1e-13 * eigenvalues.at(-1)! ? solution : null;
+}
+
 const largest = (v: Float64Array): number => v.reduce((far, x) => Math.max(far, Math.abs(x)), 0);
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, x, i) => sum + x * b[i]!, 0);
 const along = (at: Float64Array, step: number, by: Float64Array): Float64Array => at.map((x, i) => x + step * by[i]!);
@@ -323,7 +345,7 @@ async function newton(problem: Problem, start: Float64Array, tolerance: number, 
     const gradient = await problem.gradient(at);
     if (largest(gradient) <= tolerance) return { at, converged: true, iterations };
     if (iterations === limit) return { at, converged: false, iterations };
-    const step = solvePositive(await problem.curvature(at), gradient);
+    const step = await problem.newtonStep(at, gradient);
     if (step === null) {
       if (iterations === 0) throw problem.dependent();
       return { at, converged: false, iterations };

@@ -4,10 +4,11 @@ import { checkInteger } from '../check.js';
 import { ShapeError } from '../errors.js';
 import { Module } from '../nn/module.js';
 import { checkFloat } from '../ops/apply.js';
-import { fromTypedArray, zeros } from '../ops/create.js';
+import { zeros } from '../ops/create.js';
+import { eigh } from '../ops/linalg.js';
+import { sign } from '../ops/unary.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
-import { eigenSymmetric } from './symmetric.js';
 
 /**
  * Principal components: the `components` directions of largest variance, from the eigenvectors of the covariance matrix in
@@ -48,35 +49,28 @@ export class PCA extends Module {
     const rows = this.#check('PCA.fit', x);
     const n = x.shape[0]!;
     if (n < 2) throw new ShapeError(`PCA.fit: expected at least 2 rows, got ${n}`);
-    const d = this.features;
-    const [mean, covariance] = scope(() =>
+    const [count] = this.components.shape as [number];
+    const found = scope(() =>
       noGrad(() => {
         const values = rows.to('float64');
         const mean = values.mean(0);
         const centred = values.sub(mean);
-        return [
-          mean,
-          centred
-            .t()
-            .matmul(centred)
-            .div(n - 1),
-        ];
+        const covariance = centred
+          .t()
+          .matmul(centred)
+          .div(n - 1);
+        const { eigenvalues, eigenvectors } = eigh(covariance);
+        // From the largest on, one a row, with its largest element positive.
+        const vectors = eigenvectors.t().flip(0).slice(0, 0, count);
+        const far = vectors.gather(1, vectors.abs().argmax(1, true));
+        this.components.copy_(vectors.mul(sign(far)));
+        this.explained_variance.copy_(eigenvalues.flip(0).slice(0, 0, count));
+        this.mean.copy_(mean);
+        return covariance.diagonal().sum();
       }),
     );
-    const matrix = Float64Array.from(await covariance.data());
-    covariance.dispose();
-    this.totalVariance = 0;
-    for (let i = 0; i < d; i++) this.totalVariance += matrix[i * d + i]!;
-    const { values, vectors } = await eigenSymmetric(matrix, d);
-    const [count] = this.components.shape as [number];
-    for (let k = 0; k < count; k++) {
-      const row = vectors.subarray(k * d, (k + 1) * d);
-      if (row.reduce((far, v) => (Math.abs(v) > Math.abs(far) ? v : far), 0) < 0) row.forEach((v, i) => (row[i] = -v));
-    }
-    this.components.copy_(fromTypedArray(vectors.slice(0, count * d), [count, d]));
-    this.explained_variance.copy_(fromTypedArray(values.slice(0, count), [count]));
-    this.mean.copy_(mean);
-    mean.dispose();
+    this.totalVariance = await found.item();
+    found.dispose();
     return this;
   }
 

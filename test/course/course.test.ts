@@ -1,22 +1,29 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import type { Digits } from '../../lib/course/digits.js';
+import type { Setting } from '../../lib/course/experiment.js';
 import { experiments } from '../../lib/course/index.js';
+import { compare } from '../../lib/course/rbm.js';
+import { fromTypedArray } from '../../lib/ops/create.js';
 import { Generator } from '../../lib/random.js';
 import { inProcess, jsonLines, workspace } from '../cli/run.js';
 
 type Figures = Record<string, any>;
 
+const setting: Setting = {
+  full: false,
+  generator: (stream = 0) => new Generator(1 + stream),
+  say: () => undefined,
+  check: () => undefined,
+};
+
 /** Runs an experiment as it is by default; its figures. */
 async function figuresOf(name: string): Promise<Figures> {
   const { run } = await experiments[name]!.load();
-  const { figures, picture } = await run({
-    full: false,
-    generator: (stream = 0) => new Generator(1 + stream),
-    say: () => undefined,
-    check: () => undefined,
-  });
-  expect(JSON.stringify(picture)).toContain('vconcat' in picture ? '' : '"concat"');
+  const { figures, picture } = await run(setting);
+  expect(picture).toMatchObject({ concat: expect.any(Array) as unknown });
   return JSON.parse(JSON.stringify(figures)) as Figures;
 }
 
@@ -84,5 +91,64 @@ describe('experiments', () => {
       expect(linear).toBeLessThan(1e-5);
       expect(relu).toBeGreaterThan(0.1);
     }
+  });
+
+  it('regions: as many as there can be', async () => {
+    const figures = await figuresOf('regions');
+    expect(figures['one_input_5_layers_of_10']).toMatchObject({
+      parameters: 471,
+      maximum: 161_051,
+      counted_in_the_zigzag_network: 161_051,
+    });
+    expect(figures['ten_inputs_5_layers_of_50']).toEqual({ parameters: 10_801, maximum: '1.796e+41' });
+  });
+
+  it('universal: more units, less error', async () => {
+    const { solved } = (await figuresOf('universal'))['root_mean_square_error'];
+    const errors = Object.values<number>(solved as Record<string, number>);
+    expect(errors).toEqual([...errors].sort((a, b) => b - a));
+    expect(errors.at(-1)).toBeLessThan(0.01);
+  });
+
+  it('michaelis-menten: two layers make the feature', async () => {
+    const { one_layer, two_layers } = await figuresOf('michaelis-menten');
+    expect(one_layer.explained_variance).toBeLessThan(0.9);
+    expect(two_layers.explained_variance).toBeGreaterThan(0.99);
+  });
+
+  it('representation: U S Vᵀ is Θ, and classes part', async () => {
+    const figures = await figuresOf('representation');
+    expect(figures['largest_difference_of_usv_to_theta']).toBeLessThan(1e-14);
+    expect(figures['accuracy_of_2_2_1']['after_1000_steps']).toBeGreaterThan(0.95);
+  });
+
+  it('toeplitz: a matrix product is the convolution', async () => {
+    const figures = await figuresOf('toeplitz');
+    for (const v of Object.values(figures['largest_difference_of_toeplitz_product'])) expect(v).toBeLessThan(1e-12);
+    expect(figures['largest_difference_of_convolution_to_minus_correlation']).toBeLessThan(1e-12);
+  });
+
+  it('gradients: skips with norms keep their size', async () => {
+    const deep = (await figuresOf('gradients'))['200_layers'];
+    expect(deep['plain'].first_layer).toBeLessThan(1e-6);
+    expect(deep['batch norm'].ratio).toBeGreaterThan(1e6);
+    for (const name of ['skip, batch norm', 'skip, layer norm']) expect(deep[name].ratio).toBeLessThan(100);
+  });
+
+  it('growth: counts of the library’s models', async () => {
+    expect((await figuresOf('growth'))['gpt3']).toEqual({ year: 2020, parameters: 174_604_259_328 });
+  });
+
+  it('rbm: hidden units beat pixels on nudged digits', async () => {
+    const bytes = gunzipSync(readFileSync(new URL('../golden/digits.bin.gz', import.meta.url)));
+    const part = (from: number, to: number): Digits => ({
+      x: fromTypedArray(
+        Float32Array.from(bytes.subarray(196 * from, 196 * to), (v) => v / 255),
+        [to - from, 196],
+      ),
+      y: fromTypedArray(Int32Array.from(bytes.subarray(196_000 + from, 196_000 + to)), [to - from]),
+    });
+    const { pixels, hidden } = await compare(setting, part(0, 600), part(600, 1000), { by: 2, epochs: 12 });
+    expect(100 * (hidden.accuracy - pixels.accuracy)).toBeGreaterThan(10);
   });
 });

@@ -12,6 +12,7 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models.alexnet import AlexNet
 from torchvision.models.densenet import DenseNet
 from torchvision.models.googlenet import BasicConv2d, GoogLeNet, Inception, InceptionAux
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
@@ -66,6 +67,20 @@ class Mnist1dCNN(nn.Module):
         return self.linear(F.relu(self.conv3(F.relu(self.conv2(x)))).flatten(1))
 
 
+def alexnet():
+    """An eighth of the published widths."""
+    model = AlexNet(num_classes=10, dropout=0.0)
+    for layers in (model.features, model.classifier):
+        for i, old in enumerate(layers):
+            if isinstance(old, nn.Conv2d):
+                channels = old.in_channels if old.in_channels == 3 else old.in_channels // 8
+                layers[i] = nn.Conv2d(channels, old.out_channels // 8, old.kernel_size, old.stride, old.padding)
+            elif isinstance(old, nn.Linear):
+                out = old.out_features if old.out_features == 10 else old.out_features // 8
+                layers[i] = nn.Linear(old.in_features // 8, out)
+    return model
+
+
 def vgg(batch_norm):
     model = VGG(make_layers([8, "M", 12, "M", 16, 16, "M"], batch_norm), num_classes=10, init_weights=False)
     model.classifier = nn.Sequential(
@@ -107,6 +122,7 @@ def googlenet():
 models = {
     "lenet5": (LeNet5(), [4, 1, 28, 28]),
     "mnist1d-cnn": (Mnist1dCNN(), [6, 40]),
+    "alexnet": (alexnet(), [4, 3, 95, 95]),
     "vgg": (vgg(False), [2, 3, 32, 32]),
     "vgg-bn": (vgg(True), [4, 3, 32, 32]),
     "resnet-basic": (resnet(BasicBlock), [4, 3, 64, 64]),

@@ -36,6 +36,7 @@ function hashed(shape: readonly number[], seed: number, low: number, high: numbe
 const make: Readonly<Record<string, () => m.UnaryModule>> = {
   lenet5: () => new m.LeNet5(),
   'mnist1d-cnn': () => new m.Mnist1dCNN(),
+  alexnet: () => new m.AlexNet({ classes: 10, width: 1 / 8, dropout: 0 }),
   vgg: () => new m.VGG([8, 'M', 12, 'M', 16, 16, 'M'], { classes: 10, hidden: 32, dropout: 0 }),
   'vgg-bn': () => new m.VGG([8, 'M', 12, 'M', 16, 16, 'M'], { classes: 10, hidden: 32, dropout: 0, batchNorm: true }),
   'resnet-basic': () => new m.ResNet(m.BasicBlock, [1, 2, 1, 1], { classes: 10, width: 8 }),
