@@ -1,3 +1,4 @@
+import { checkOneOf } from '../check.js';
 import { Embedding } from '../nn/embedding.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
@@ -23,6 +24,7 @@ export class CharRNN extends Module {
     options: Omit<RecurrentOptions, 'batchFirst' | 'bidirectional'> = {},
   ) {
     super();
+    checkOneOf('CharRNN', 'kind', kind, Object.keys(layers) as (keyof typeof layers)[]);
     this.emb = new Embedding(vocabulary, embeddingDim, { generator: options.generator });
     this.rnn = new layers[kind](embeddingDim, hiddenSize, options);
     this.out = new Linear(hiddenSize, vocabulary, { generator: options.generator });

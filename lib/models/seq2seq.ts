@@ -1,3 +1,4 @@
+import { ShapeError } from '../errors.js';
 import { additiveAttention } from '../nn/attention.js';
 import { Embedding } from '../nn/embedding.js';
 import { Linear } from '../nn/linear.js';
@@ -8,6 +9,7 @@ import { arange, tensor } from '../ops/create.js';
 import { indexSelect } from '../ops/indexing.js';
 import { cat, select, stack, unsqueeze } from '../ops/views.js';
 import type { Generator } from '../random.js';
+import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import type { StepModel } from './beam.js';
 
@@ -108,6 +110,10 @@ export class AttentionSeq2Seq extends Module implements StepModel<AttentionState
     target: Tensor,
     { lengths = null }: Seq2SeqCallOptions = {},
   ): [logits: Tensor, weights: Tensor] {
+    if (target.ndim !== 2 || target.shape[0] === 0 || target.shape[1] !== source.shape[1]) {
+      const wanted = `[T, ${source.shape[1]}], T ≥ 1`;
+      throw new ShapeError(`AttentionSeq2Seq: expected target of shape ${wanted}, got ${formatShape(target.shape)}`);
+    }
     const { memory, keys, mask, h: last } = this.start(source, lengths);
     const inputs = this.tgt_emb.forward(target);
     const states: Tensor[] = [];
@@ -140,8 +146,7 @@ export class AttentionSeq2Seq extends Module implements StepModel<AttentionState
   }
 
   rows({ h, memory, keys, mask }: AttentionState, index: Tensor): AttentionState {
-    // The memory of one source is the same for all rows.
-    const at = (x: Tensor): Tensor => (x.shape[1] === 1 ? x : indexSelect(x, 1, index));
+    const at = (x: Tensor): Tensor => indexSelect(x, 1, index);
     return { h: indexSelect(h, 0, index), memory: at(memory), keys: at(keys), mask: mask === null ? null : at(mask) };
   }
 }

@@ -122,6 +122,7 @@ export class MultiheadAttention extends Module {
         );
       }
     }
+    this.#check(query, key, value);
     const single = query.ndim === 2;
     const inner = (x: Tensor): Tensor => (single ? unsqueeze(x, 0) : this.batchFirst ? x : transpose(x, 0, 1));
     const q = inner(query);
@@ -150,6 +151,25 @@ export class MultiheadAttention extends Module {
     if (weights === null) return [output, null];
     const shown = averageAttnWeights ? mean(weights, 1) : weights;
     return [output, single ? squeeze(shown, 0) : shown];
+  }
+
+  /** Throws unless widths, batch and lengths fit. */
+  #check(query: Tensor, key: Tensor, value: Tensor): void {
+    const kdim = this.k_proj_weight?.shape[1] ?? this.embedDim;
+    const vdim = this.v_proj_weight?.shape[1] ?? this.embedDim;
+    const time = query.ndim === 3 && this.batchFirst ? 1 : 0;
+    const batch = query.ndim === 3 ? query.shape[1 - time]! : null;
+    const refuse = (which: string, x: Tensor, steps: number | 'T', width: number): void => {
+      const wanted: (number | string)[] = batch === null ? [steps, width] : [steps, batch, width];
+      if (time === 1) wanted.splice(0, 2, batch!, steps);
+      if (x.shape.every((size, d) => wanted[d] === 'T' || wanted[d] === size)) return;
+      throw new ShapeError(
+        `MultiheadAttention: expected ${which} of shape [${wanted.join(', ')}], got ${formatShape(x.shape)}`,
+      );
+    };
+    refuse('query', query, 'T', this.embedDim);
+    refuse('key', key, 'T', kdim);
+    refuse('value', value, key.shape[time]!, vdim);
   }
 
   /** Self-attention, or attention to one memory, with the projections left side by side. */
@@ -193,7 +213,16 @@ export class MultiheadAttention extends Module {
       padding = unsqueeze(unsqueeze(padding, 1), 1);
     }
     let pairs = attnMask;
-    if (pairs !== null && pairs.ndim === 3 && pairs.shape[0] === batch * this.numHeads) pairs = reshape(pairs, full);
+    if (pairs !== null) {
+      const rows = batch * this.numHeads;
+      const lead = pairs.ndim === 2 || (pairs.ndim === 3 && pairs.shape[0] === rows);
+      if (!lead || pairs.shape[pairs.ndim - 2] !== tq || pairs.shape[pairs.ndim - 1] !== tk) {
+        throw new ShapeError(
+          `MultiheadAttention: expected attnMask of shape [${tq}, ${tk}] or [${rows}, ${tq}, ${tk}], got ${formatShape(pairs.shape)}`,
+        );
+      }
+      if (pairs.ndim === 3) pairs = reshape(pairs, full);
+    }
     if (padding === null || pairs === null) {
       const only = padding ?? pairs;
       return only === null ? null : expand(only.dtype === 'bool' ? only.logicalNot() : only, full);
@@ -218,6 +247,17 @@ export class MultiheadAttention extends Module {
 export class DotProductAttention extends Module {
   forward(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | null = null): [context: Tensor, weights: Tensor] {
     const weights = attentionWeights(query, keys, { scale: 1, mask });
+    return [matmul(weights, values), weights];
+  }
+}
+
+/**
+ * Scaled dot-product attention (Vaswani et al., "Attention is all you need", 2017), softmax(q kᵀ / √D) v, for one look at a time: as
+ * {@link DotProductAttention}, with weights that are returned. `scaledDotProductAttention` is the quick form without.
+ */
+export class ScaledDotProductAttention extends Module {
+  forward(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | null = null): [context: Tensor, weights: Tensor] {
+    const weights = attentionWeights(query, keys, { mask });
     return [matmul(weights, values), weights];
   }
 }
@@ -262,7 +302,7 @@ export class AdditiveAttention extends Module {
   }
 }
 
-/** As {@link AdditiveAttention.forward}, with the weights W₁ (A, Q) and v (1, A) given. */
+/** As {@link AdditiveAttention.forward}, with the weights W₁ (A, Q) and v (1, A) given. A column that sees nothing gets zeros. */
 export function additiveAttention(
   query: Tensor,
   memory: Tensor,
@@ -272,7 +312,12 @@ export function additiveAttention(
   mask: Tensor | null = null,
 ): [context: Tensor, weights: Tensor] {
   const scores = additiveScores(linear(query, w1), keys, reshape(v, [v.numel]));
-  const seen = mask === null ? scores : where(mask, scores, -Infinity);
-  const weights = softmax(seen, 0);
+  const weights = mask === null ? softmax(scores, 0) : maskedSoftmax(scores, mask);
   return [weightedSum(weights, memory), weights];
+}
+
+/** Softmax over dimension 0 of what the mask shows; 0 where it shows nothing. */
+function maskedSoftmax(scores: Tensor, mask: Tensor): Tensor {
+  const some = mask.any(0, true);
+  return where(some, softmax(where(some, where(mask, scores, -Infinity), 0), 0), 0);
 }

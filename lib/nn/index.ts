@@ -41,6 +41,7 @@ export {
   AdditiveAttention,
   DotProductAttention,
   MultiheadAttention,
+  ScaledDotProductAttention,
   type AdditiveAttentionOptions,
   type MultiheadAttentionOptions,
   type MultiheadCallOptions,

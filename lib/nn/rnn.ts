@@ -112,6 +112,9 @@ abstract class Recurrent extends Module {
         `${name}: expected input of shape ${wanted} or [T, ${this.inputSize}], got ${formatShape(given.shape)}`,
       );
     }
+    if (given.shape[given.ndim === 3 && batchFirst ? 1 : 0] === 0) {
+      throw new ShapeError(`${name}: expected at least one step, got input of shape ${formatShape(given.shape)}`);
+    }
     const single = given.ndim === 2;
     const x = single ? unsqueeze(given, 1) : batchFirst ? transpose(given, 0, 1) : given;
     const [steps, batch] = x.shape as [number, number];
