@@ -1,11 +1,11 @@
 import type { Arguments } from './arguments.js';
-import { composed, exact, gradient, product, total, transcendental, weightGradient, type Gate } from './gates.js';
+import { cancelling, exact, product, total, transcendental, weightGradient, type Gate } from './gates.js';
 import { camelCase, one, operation, options, type Operation } from './operation.js';
 
-const unary = (name: string, gate: Gate, grads: Gate = gradient): Operation =>
+const unary = (name: string, gate: Gate, grads: Gate = total): Operation =>
   operation('input', (a) => one(camelCase(name), a.tensor('input')), gate, grads);
 
-const binary = (name: string, gate: Gate, grads: Gate = gradient): Operation =>
+const binary = (name: string, gate: Gate, grads: Gate = total): Operation =>
   operation('input other', (a) => one(camelCase(name), a.operand('input'), a.operand('other')), gate, grads);
 
 /** input ± alpha · other. */
@@ -17,7 +17,7 @@ const scaled = (name: string): Operation =>
       const other = a.operand('other');
       return one(name, a.operand('input'), alpha === undefined ? other : one('mul', other, alpha));
     },
-    (a) => (a.given('alpha') ? composed : exact),
+    (a) => (a.given('alpha') ? total : exact),
     total,
   );
 
@@ -72,7 +72,8 @@ export const elementwise: Readonly<Record<string, Operation>> = {
   neg: unary('neg', exact, exact),
   reciprocal: unary('reciprocal', exact),
   rsqrt: unary('rsqrt', transcendental),
-  sigmoid: unary('sigmoid', transcendental),
+  // Where y is near 1, 1 - y in its gradient cancels.
+  sigmoid: unary('sigmoid', transcendental, cancelling),
   sign: unary('sign', exact, exact),
   sin: unary('sin', transcendental),
   sqrt: unary('sqrt', exact),
@@ -81,7 +82,7 @@ export const elementwise: Readonly<Record<string, Operation>> = {
   round: operation(
     'input decimals',
     (a) => one('round', a.tensor('input'), options(a, { decimals: 'number' })),
-    (a) => (a.given('decimals') ? composed : exact),
+    (a) => (a.given('decimals') ? total : exact),
     exact,
   ),
 
@@ -91,8 +92,8 @@ export const elementwise: Readonly<Record<string, Operation>> = {
   div: divide,
   true_divide: divide,
   fmod: binary('fmod', exact),
-  remainder: binary('remainder', composed),
-  pow: binary('pow', { kind: 'ulp', limit: 16 }),
+  remainder: binary('remainder', exact),
+  pow: binary('pow', transcendental),
   maximum: binary('maximum', exact, total),
   minimum: binary('minimum', exact, total),
   eq: binary('eq', exact),

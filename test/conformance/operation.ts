@@ -1,7 +1,7 @@
 import * as myelin from 'myelin';
 import { Tensor } from 'myelin';
 import { Unsupported, type Arguments } from './arguments.js';
-import { composed, gradient, type Gate } from './gates.js';
+import { total, type Gate } from './gates.js';
 
 /** What a call of this library gives: tensors, in PyTorch's order. */
 export type Outputs = Tensor | readonly Tensor[];
@@ -20,8 +20,8 @@ export interface Operation {
 export const operation = (
   parameters: string,
   call: (a: Arguments) => Outputs,
-  outputs: Operation['outputs'] = composed,
-  grads: Gate = gradient,
+  outputs: Operation['outputs'] = total,
+  grads: Gate = total,
 ): Operation => ({ parameters: parameters.split(' '), call, outputs, grads });
 
 type Callable = (...args: unknown[]) => unknown;

@@ -1,8 +1,8 @@
 import type { Arguments } from './arguments.js';
-import { composed, exact, gradient, probability, total, transcendental, type Gate } from './gates.js';
+import { cancelling, exact, probability, total, transcendental, type Gate } from './gates.js';
 import { many, one, operation, options, type Operation } from './operation.js';
 
-const reduction = (name: string, gate: Gate, grads: Gate = gradient): Operation =>
+const reduction = (name: string, gate: Gate, grads: Gate = total): Operation =>
   operation(
     'input dim keepdim',
     (a) => {
@@ -45,7 +45,7 @@ const along = (name: string, gate: Gate): Operation =>
     },
     gate,
     // Differences of numbers of the size of the upstream gradient, times a probability.
-    { kind: 'unit', limit: 1e-6 },
+    cancelling,
   );
 
 const norm = operation('input p dim keepdim', (a) => {
@@ -194,7 +194,7 @@ export const shaping: Readonly<Record<string, Operation>> = {
     transcendental,
   ),
   softmax: along('softmax', probability),
-  log_softmax: along('logSoftmax', composed),
+  log_softmax: along('logSoftmax', total),
   'nn.functional.softmin': along('softmin', probability),
   all: reduction('all', exact),
   any: reduction('any', exact),
@@ -204,11 +204,7 @@ export const shaping: Readonly<Record<string, Operation>> = {
   argmin: reduction('argmin', exact),
   mean: reduction('mean', total, total),
   sum: reduction('sum', total, total),
-  prod: reduction(
-    'prod',
-    { kind: 'near', absolute: 0, relative: 1e-5 },
-    { kind: 'near', absolute: 1e-6, relative: 1e-5 },
-  ),
+  prod: reduction('prod', total),
   std: moment('std'),
   var: moment('var'),
   norm,
