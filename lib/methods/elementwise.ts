@@ -1,7 +1,8 @@
 import * as binary from '../ops/binary.js';
-import { relu } from '../ops/activation.js';
+import { hardshrink, prelu, relu } from '../ops/activation.js';
 import * as cast from '../ops/cast.js';
 import { clamp, clampMax, clampMin } from '../ops/clamp.js';
+import { where } from '../ops/create.js';
 import * as logic from '../ops/logic.js';
 import { addcdiv, addcmul, lerp, type ValueOptions } from '../ops/ternary.js';
 import * as unary from '../ops/unary.js';
@@ -115,6 +116,16 @@ export abstract class ElementwiseMethods {
   }
   relu(this: Tensor): Tensor {
     return relu(this);
+  }
+  hardshrink(this: Tensor, lambda?: number): Tensor {
+    return hardshrink(this, lambda);
+  }
+  prelu(this: Tensor, weight: Tensor): Tensor {
+    return prelu(this, weight);
+  }
+  /** This where `condition` is true, else `other`. */
+  where(this: Tensor, condition: Tensor, other: Operand): Tensor {
+    return where(condition, this, other);
   }
   clamp(this: Tensor, min?: Tensor | number, max?: Tensor | number): Tensor {
     return clamp(this, min, max);

@@ -2,6 +2,7 @@ import type { DType } from '../dtype.js';
 import * as cast from '../ops/cast.js';
 import { addmm, baddbmm, bmm, dot, matmul, mm, mv, outer, type AddmmOptions } from '../ops/matmul.js';
 import * as linalg from '../ops/linalg.js';
+import { bernoulli, multinomial, type FromGenerator, type MultinomialOptions } from '../ops/random.js';
 import * as reduce from '../ops/reduce.js';
 import type { ValuesAndIndices } from '../ops/scan.js';
 import { logSoftmax, softmax } from '../ops/softmax.js';
@@ -120,6 +121,13 @@ export abstract class StructureMethods extends IndexingMethods {
   }
   logSoftmax(this: Tensor, dim: number): Tensor {
     return logSoftmax(this, dim);
+  }
+  /** 1 with the probability that each element is, else 0. */
+  bernoulli(this: Tensor, options?: FromGenerator): Tensor {
+    return bernoulli(this, options);
+  }
+  multinomial(this: Tensor, count: number, options?: MultinomialOptions): Tensor {
+    return multinomial(this, count, options);
   }
   contiguous(this: Tensor): Tensor {
     return cast.contiguous(this);

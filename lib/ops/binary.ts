@@ -312,10 +312,14 @@ const chosen = (dy: Tensor, first: Tensor, b: Operand, [na, nb]: readonly [boole
   const taken = typeof b === 'number' ? first : logicalOr(first, ne(b, b));
   return [na ? where(taken, dy, 0) : null, nb ? where(taken, 0, dy) : null];
 };
+const fmaxFloat = binary('fmax', 'fmax', (dy, a, b, needs) => chosen(dy, ge(a, b), b, needs), { float: true });
+const fminFloat = binary('fmin', 'fmin', (dy, a, b, needs) => chosen(dy, le(a, b), b, needs), { float: true });
+const meetInFloat = (fn: string, a: Operand, b: Operand): boolean =>
+  isFloat(commonCode(fn, checkOperand(fn, 'the first operand', a), checkOperand(fn, 'the second operand', b)));
 /** The larger of a and b; the other one where one is NaN. */
-export const fmax = binary('fmax', 'fmax', (dy, a, b, needs) => chosen(dy, ge(a, b), b, needs), { float: true });
+export const fmax = (a: Operand, b: Operand): Tensor => (meetInFloat('fmax', a, b) ? fmaxFloat(a, b) : maximum(a, b));
 /** The smaller of a and b; the other one where one is NaN. */
-export const fmin = binary('fmin', 'fmin', (dy, a, b, needs) => chosen(dy, le(a, b), b, needs), { float: true });
+export const fmin = (a: Operand, b: Operand): Tensor => (meetInFloat('fmin', a, b) ? fminFloat(a, b) : minimum(a, b));
 
 /** Comparison to bool. A number outside an integer dtype's range still compares right: both become floating point. */
 function comparison(name: OpName, fn: string): (a: Operand, b: Operand) => Tensor {

@@ -1,11 +1,12 @@
 import { checkDType, isFloat, type DType, BOOL } from '../dtype.js';
-import { code as opcodeOf, emitUnary } from '../native/stream.js';
+import { code as opcodeOf, emit, emitUnary } from '../native/stream.js';
 import type { Rule } from '../autograd/graph.js';
 import type { Tensor } from '../tensor.js';
-import { checkFloat, checkTensor, passNs, record, result } from './apply.js';
+import { checkTensor, passNs, record, result } from './apply.js';
 
 const COPY = opcodeOf('copy');
 const NOT = opcodeOf('logical_not');
+const FILL = opcodeOf('fill');
 const FINITE = opcodeOf('isfinite');
 
 const castRule: Rule = { name: 'to', backward: (dy, node) => [castCode(dy, node.extra as number)] };
@@ -42,9 +43,10 @@ export function logicalNot(x: Tensor): Tensor {
   return out;
 }
 
-/** Whether each element is neither NaN nor infinite. */
+/** Whether each element is neither NaN nor infinite; integers always are. */
 export function isfinite(x: Tensor): Tensor {
-  const out = result(checkFloat('isfinite', 'input', x).shape, BOOL, x.numel);
-  emitUnary(FINITE, x, out, passNs(x.numel));
+  const out = result(checkTensor('isfinite', 'input', x).shape, BOOL, x.numel);
+  if (isFloat(x.code)) emitUnary(FINITE, x, out, passNs(x.numel));
+  else emit(FILL, [], [out], [1], passNs(x.numel));
   return out;
 }

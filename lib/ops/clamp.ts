@@ -1,5 +1,5 @@
-import { BOOL, FLOAT32, isFloat, promote } from '../dtype.js';
-import { DTypeError, ValueError } from '../errors.js';
+import { BOOL, FLOAT32, INT32, isFloat, promote } from '../dtype.js';
+import { ValueError } from '../errors.js';
 import { checkNumber } from '../check.js';
 import { code as opcodeOf, emit } from '../native/stream.js';
 import { noGrad, type Rule } from '../autograd/graph.js';
@@ -72,13 +72,12 @@ function clampTensors(x: Tensor, min: Tensor | number | undefined, max: Tensor |
   return record(clampTensorsRule, out, [input, low, high], saved, { hasMin: low !== null, hasMax: high !== null });
 }
 
-/** Limits x to [min, max], numbers or tensors that broadcast; a bound left out is open. NaN stays. */
+/** Limits x (booleans as int32) to [min, max], numbers or tensors that broadcast; a bound left out is open. NaN stays. */
 export function clamp(x: Tensor, min?: Tensor | number, max?: Tensor | number): Tensor {
   checkTensor('clamp', 'input', x);
   if (min === undefined && max === undefined) throw new ValueError('clamp: expected min, max or both');
-  if (x.code === BOOL) throw new DTypeError('clamp: expected input of a number dtype, got bool');
   if (min instanceof Tensor || max instanceof Tensor) return clampTensors(x, min, max);
-  return clampNumbers(x, min ?? -Infinity, max ?? Infinity);
+  return clampNumbers(x.code === BOOL ? castCode(x, INT32) : x, min ?? -Infinity, max ?? Infinity);
 }
 
 /** x, and `min` where it is below. */

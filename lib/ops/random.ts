@@ -84,7 +84,7 @@ export function randperm(n: number, { generator }: { generator?: Generator | und
 }
 
 /** Where random numbers come from. */
-interface FromGenerator {
+export interface FromGenerator {
   /** The default generator when left out. */
   generator?: Generator | undefined;
 }

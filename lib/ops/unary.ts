@@ -1,8 +1,9 @@
-import { isFloat } from '../dtype.js';
+import { BOOL, INT32, isFloat } from '../dtype.js';
 import { checkInteger, checkNumber } from '../check.js';
 import type { Tensor } from '../tensor.js';
 import { checkFloat, checkTensor } from './apply.js';
 import { add, div, mul, sub } from './binary.js';
+import { castCode, clone } from './cast.js';
 import { clamp } from './clamp.js';
 import { zerosLike } from './create.js';
 import { gradient, unary } from './elementwise.js';
@@ -13,8 +14,9 @@ const zero = (dy: Tensor): Tensor => zerosLike(dy);
 export const neg = unary('neg', 'neg', 'none', (dy) => neg(dy), 'whole');
 /** |x|; its gradient at 0 is 0. */
 export const abs = unary('abs', 'abs', 'x', (dy, x) => mul(dy, sign(x)), 'whole');
-/** −1, 0 or 1; NaN stays. */
-export const sign = unary('sign', 'sign', 'none', zero, 'whole');
+const signOfNumber = unary('sign', 'sign', 'none', zero, 'whole');
+/** −1, 0 or 1; NaN and booleans stay. */
+export const sign = (x: Tensor): Tensor => (checkTensor('sign', 'input', x).code === BOOL ? clone(x) : signOfNumber(x));
 /** The largest integer not above x. */
 export const floor = unary('floor', 'floor', 'none', zero, 'same');
 /** The smallest integer not below x. */
@@ -53,9 +55,12 @@ export const rsqrt = unary('rsqrt', 'rsqrt', 'y', (dy, y) => mul(mul(dy, -0.5), 
 /** 1/x. */
 export const reciprocal = unary('reciprocal', 'reciprocal', 'y', (dy, y) => neg(mul(dy, square(y))));
 const squareFloat = unary('square', 'square', 'x', (dy, x) => mul(mul(dy, x), 2));
-/** x². */
-export const square = (x: Tensor): Tensor =>
-  isFloat(checkTensor('square', 'input', x).code) ? squareFloat(x) : mul(x, x);
+/** x²; of booleans int32. */
+export function square(x: Tensor): Tensor {
+  if (isFloat(checkTensor('square', 'input', x).code)) return squareFloat(x);
+  const whole = x.code === BOOL ? castCode(x, INT32) : x;
+  return mul(whole, whole);
+}
 /** The sine of an angle in radians. */
 export const sin = unary('sin', 'sin', 'x', (dy, x) => mul(dy, cos(x)));
 /** The cosine of an angle in radians. */

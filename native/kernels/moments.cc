@@ -28,7 +28,9 @@ Status variance_of(const Call& c) {
   const bool root = c.params[1] != 0;
   return reduce<Moments<T>, T>(*c.pool, c.in[0], c.out[0], [=](const Spread& acc, int64_t n) {
     const double freedom = static_cast<double>(n) - correction;
-    const double variance = acc.squares / (freedom > 0 ? freedom : 0);
+    // Of equal numbers, rounding can leave less than 0; distances from an infinite mean are NaN.
+    const double squares = ::isfinite(acc.mean) ? (acc.squares < 0 ? 0 : acc.squares) : NAN;
+    const double variance = squares / (freedom > 0 ? freedom : 0);
     return root ? ::sqrt(variance) : variance;
   });
 }

@@ -1,6 +1,6 @@
 import type { Arguments } from './arguments.js';
 import { cancelling, exact, product, total, transcendental, weightGradient, type Gate } from './gates.js';
-import { camelCase, one, operation, options, type Operation } from './operation.js';
+import { callFunction, camelCase, one, operation, options, type Operation } from './operation.js';
 
 const unary = (name: string, gate: Gate, grads: Gate = total): Operation =>
   operation('input', (a) => one(camelCase(name), a.tensor('input')), gate, grads);
@@ -122,7 +122,7 @@ export const elementwise: Readonly<Record<string, Operation>> = {
   // torch.where(condition, input, other): the sample's input is what the condition chooses.
   where: operation(
     'input condition other',
-    (a) => one('where', a.tensor('condition'), a.tensor('input'), a.operand('other')),
+    (a) => callFunction('where', a.tensor('condition'), a.tensor('input'), a.operand('other')),
     exact,
     total,
   ),

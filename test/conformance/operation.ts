@@ -60,7 +60,7 @@ export function call(name: string, ...given: unknown[]): unknown {
   return (fn as Callable)(...args);
 }
 
-/** The library's function of this name, never the method: for names that mean another thing as a method. */
+/** The library's function of this name, never the method: for names that mean another thing as a method, or take other arguments. */
 export function callFunction(name: string, ...args: unknown[]): Tensor {
   const fn = functions[name];
   if (typeof fn !== 'function') throw new Unsupported(`no ${name}`);

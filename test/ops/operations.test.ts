@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { Tensor } from '../../lib/index.js';
 import { operations } from '../conformance/run.js';
@@ -81,6 +82,18 @@ function page(): string {
     .trimEnd()
     .concat('\n');
 }
+
+// Made by test/golden/torch_api.py.
+const { methods } = JSON.parse(readFileSync(new URL('../golden/torch_api.json', import.meta.url), 'utf8')) as {
+  methods: string[];
+};
+
+it('what is a method of tensors in PyTorch is one here', () => {
+  const functions = [...publicFunctions.values()].flat();
+  const missing = functions.filter((name) => methods.includes(snakeCase(name)) && !(name in Tensor.prototype));
+  // Tensor.solve of PyTorch 1.13 throws.
+  expect(missing).toEqual(['solve']);
+});
 
 it('docs/operations.md lists the operations there are', async () => {
   await expect(page()).toMatchFileSnapshot('../../docs/operations.md');
