@@ -50,6 +50,7 @@ export {
   type KVCache,
 } from './generate.js';
 export { GPT, gpt, gptConfigs, type GPTConfig } from './gpt.js';
+export { Decoder, type DecoderConfig } from './decoder.js';
 export { loadGPT, saveGPT, type LoadGPTOptions } from './gpt_files.js';
 export {
   AttentionSeq2Seq,

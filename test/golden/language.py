@@ -229,6 +229,76 @@ class GPT(nn.Module):
         return self.ln_f(x) @ self.wte.weight.T
 
 
+class Norm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(8))
+
+    def forward(self, x):
+        return x / (x.pow(2).mean(-1, keepdim=True) + 1e-3).sqrt() * self.weight
+
+
+def rotated(x):
+    """x (B, H, T, 4): the pairs (x_i, x_{i+2}) turned by t / 100^(2i/4)."""
+    angles = torch.arange(x.shape[2])[:, None] * 100.0 ** (-torch.arange(0, 4, 2) / 4)
+    a, b = x[..., :2], x[..., 2:]
+    return torch.cat([a * angles.cos() - b * angles.sin(), b * angles.cos() + a * angles.sin()], -1)
+
+
+class GroupedAttention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q_proj = nn.Linear(8, 8, bias=False)
+        self.k_proj = nn.Linear(8, 4, bias=False)
+        self.v_proj = nn.Linear(8, 4, bias=False)
+        self.o_proj = nn.Linear(8, 8, bias=False)
+
+    def forward(self, x):
+        b, t, _ = x.shape
+        q, k, v = (f(x).reshape(b, t, -1, 4).transpose(1, 2) for f in (self.q_proj, self.k_proj, self.v_proj))
+        scores = rotated(q) @ rotated(k).transpose(2, 3) / 2 + torch.full((t, t), float('-inf')).triu(1)
+        return self.o_proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, t, 8))
+
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate_proj = nn.Linear(8, 12, bias=False)
+        self.up_proj = nn.Linear(8, 12, bias=False)
+        self.down_proj = nn.Linear(12, 8, bias=False)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class DecoderBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.self_attn = GroupedAttention()
+        self.mlp = Gated()
+        self.input_layernorm = Norm()
+        self.post_attention_layernorm = Norm()
+
+    def forward(self, x):
+        x = x + self.self_attn(self.input_layernorm(x))
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(11, 8)
+        self.layers = nn.ModuleList([DecoderBlock(), DecoderBlock()])
+        self.norm = Norm()
+        self.lm_head = nn.Linear(8, 11, bias=False)
+
+    def forward(self, tokens):
+        x = self.embed_tokens(tokens)
+        for layer in self.layers:
+            x = layer(x)
+        return self.lm_head(self.norm(x))
+
+
 def translation(model, **options):
     source, target = ids((6, 3), 60, 8), ids((6, 3), 61, 9)
     return record(model, lambda m: m(source, target[:-1], **options), target[1:])
@@ -257,6 +327,7 @@ result = {
     'TransformerSeq2Seq padding': transformer(EncoderDecoder(False, 7), 7),
     'LiteralTransformerBlock': record(Literal(), lambda m: m(tensor((2, 5, 8), 60)), tensor((2, 5, 8), 61)),
     'GPT': record(GPT(), lambda m: m(text[:, :-1]), text[:, 1:].contiguous()),
+    'Decoder': record(Decoder(), lambda m: m(text[:, :-1]), text[:, 1:].contiguous()),
 }
 path = pathlib.Path(__file__).with_name('language.json')
 path.write_text(json.dumps(result, separators=(',', ':')) + '\n')

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  Decoder,
   drawToken,
   Generator,
   GPT,
@@ -9,7 +10,7 @@ import {
   ValueError,
   type GenerateOptions,
 } from '../../lib/index.js';
-import { liveHandles, numbers, values } from '../nn/values.js';
+import { distance, liveHandles, numbers, values } from '../nn/values.js';
 
 const small = { vocabulary: 11, context: 16, layers: 2, heads: 2, width: 8 };
 const model = new GPT(small, { generator: new Generator(2) });
@@ -60,6 +61,30 @@ describe('drawToken', () => {
     expect(() => drawToken([0, NaN], { u: 0 })).toThrow('drawToken: expected finite logits, got NaN at 1');
     expect(() => drawToken([0, Infinity], { u: 0 })).toThrow('got Infinity at 1');
     expect(() => drawToken([-Infinity], { u: 0 })).toThrow('expected a finite logit, got none');
+  });
+});
+
+describe('Decoder', () => {
+  it('gives the same logits with a cache, in pieces, and generates', async () => {
+    const decoder = new Decoder({ ...small, heads: 4, kvHeads: 2 }, { generator: new Generator(4) });
+    const tokens = tensor([[1, 5, 2, 9, 3, 3]], { dtype: 'int32' });
+    const whole = numbers(decoder.forward(tokens).select(1, 5).contiguous());
+    noGrad(() => {
+      const cache = decoder.newCache(6);
+      for (const [from, count] of [
+        [0, 3],
+        [3, 2],
+      ] as const) {
+        decoder.forward(tokens.narrow(1, from, count).contiguous(), { cache });
+      }
+      const last = decoder.forward(tokens.narrow(1, 5, 1).contiguous(), { cache, last: true });
+      expect(distance(numbers(last), whole)).toBeLessThan(1e-5);
+      expect(() => decoder.forward(tokens, { cache })).toThrow('Decoder: expected at most 6 tokens, got 12');
+    });
+    const made: number[] = [];
+    for await (const token of decoder.generate([1, 2], { maxTokens: 20, slide: true })) made.push(token);
+    expect(made).toHaveLength(20);
+    expect(() => new Decoder({ ...small, kvHeads: 3 })).toThrow('heads 2 and kvHeads 3');
   });
 });
 

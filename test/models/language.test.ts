@@ -4,6 +4,7 @@ import {
   AttentionSeq2Seq,
   CharRNN,
   crossEntropy,
+  Decoder,
   ElmanNetwork,
   GPT,
   LiteralTransformerBlock,
@@ -107,6 +108,12 @@ const cases: Record<string, () => Case> = {
   GPT: () => {
     const [inputs, targets] = shifted(ids([2, 8], 60, 11), 1);
     const model = new GPT({ vocabulary: 11, context: 7, layers: 2, heads: 2, width: 8 });
+    return [model, () => model.forward(inputs), targets];
+  },
+  Decoder: () => {
+    const [inputs, targets] = shifted(ids([2, 8], 60, 11), 1);
+    const sizes = { vocabulary: 11, context: 7, layers: 2, heads: 2, kvHeads: 1, width: 8, hidden: 12 };
+    const model = new Decoder({ ...sizes, base: 100, eps: 1e-3 });
     return [model, () => model.forward(inputs), targets];
   },
 };
