@@ -170,6 +170,26 @@ void complete(double* a, int64_t m, int64_t j, const double* done, int64_t count
   }
 }
 
+// Column j of a, of length m, which rounding alone may have left, becomes orthogonal to the columns `done` lists and of length 1.
+void straighten(double* a, int64_t m, int64_t j, double length, const double* done, int64_t count) {
+  double* x = a + j * m;
+  if (length > 0) {
+    for (int64_t i = 0; i < m; ++i) x[i] /= length;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int64_t k = 0; k < count; ++k) {
+        const double* other = a + static_cast<int64_t>(done[k]) * m;
+        add_scaled(x, -dot(x, other, m), other, m);
+      }
+    }
+    const double left = ::sqrt(dot(x, x, m));
+    if (left > 0.5) {
+      for (int64_t i = 0; i < m; ++i) x[i] /= left;
+      return;
+    }
+  }
+  complete(a, m, j, done, count);
+}
+
 // a, n by n symmetric, becomes tridiagonal (diagonal d, e[i] between i and i + 1) by Householder reflections, whose product
 // Qᵀ is left in z: A = Q T Qᵀ. w has room for 2 n.
 void tridiagonalize(double* a, double* z, double* d, double* e, double* w, int64_t n) {
@@ -315,8 +335,10 @@ Status svd(const Call& c) {
     for (int64_t j = 0; j < n; ++j) {
       const int64_t column = static_cast<int64_t>(places[j]);
       double* left = a + column * m;
-      if (sigma[column] == 0)
-        complete(a, m, column, done, count);
+      // Of a matrix without full rank such columns are what is left of others that cancelled.
+      const double rounding = kTiny * static_cast<double>(m) * sigma[static_cast<int64_t>(places[0])];
+      if (sigma[column] <= rounding)
+        straighten(a, m, column, sigma[column], done, count);
       else
         for (int64_t r = 0; r < m; ++r) left[r] /= sigma[column];
       done[count++] = static_cast<double>(column);

@@ -1,15 +1,7 @@
 // Copies, fills and joins of every dtype against scalar references: odd lengths, strides, broadcasting, and tensors too large
 // for the caches, of elementwise functions too.
-#include "kernels/copy.cc"
 
 #include "random_tensors.h"
-
-namespace myelin {
-namespace MYELIN_ISA {
-Status neg(const Call& c);
-Status add(const Call& c);
-}  // namespace MYELIN_ISA
-}  // namespace myelin
 
 namespace {
 

@@ -2,9 +2,6 @@
 // broadcasting, special values, in place.
 #include <limits>
 
-#include "kernels/activation.cc"
-#include "kernels/binary.cc"
-#include "kernels/unary.cc"
 #include "random_tensors.h"
 
 namespace {

@@ -1,8 +1,5 @@
 // Softmax, losses and rows by index against scalar float64 references: odd lengths, strides, empty operands, NaN.
 #include "kernel_harness.h"
-#include "kernels/index.cc"
-#include "kernels/loss.cc"
-#include "kernels/softmax.cc"
 
 namespace {
 

@@ -17,6 +17,15 @@
 #include "kernels/blocks.h"
 #include "kernels/call.h"
 
+// The kernels that programs are linked with: those of the addon, not compiled again.
+namespace myelin {
+namespace MYELIN_ISA {
+#define OP(name, inputs, outputs, params) Status name(const Call& c);
+#include "ops.def"
+#undef OP
+}  // namespace MYELIN_ISA
+}  // namespace myelin
+
 namespace {
 
 using namespace myelin;

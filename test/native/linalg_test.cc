@@ -41,18 +41,20 @@ void test_svd(DType dtype, int64_t batch, int64_t m, int64_t n, int kind) {
   fill_matrices(x, m, n, kind);
   expect(run("svd", isa::svd, {&x}, {&u, &s, &vt}, {}) == kOk, "svd", "status");
   const double limit = 40 * param(m + n) * epsilon_of(dtype);
+  char of[64];
+  snprintf(of, sizeof(of), "kind %d, %d x %d", kind, static_cast<int>(m), static_cast<int>(n));
   for (int64_t b = 0; b < batch; ++b) {
     const auto at_u = [&](int64_t i, int64_t j) { return u.get((b * m + i) * k + j); };
     const auto at_v = [&](int64_t i, int64_t j) { return vt.get((b * k + i) * n + j); };
     const auto at_s = [&](int64_t i) { return s.get(b * k + i); };
     const auto at_x = [&](int64_t i, int64_t j) { return x.get((b * m + i) * n + j); };
-    expect(residual(m, k, n, at_u, at_s, at_v, at_x) <= limit * (1 + at_s(0)), "svd", "u s vt is not x");
+    expect(residual(m, k, n, at_u, at_s, at_v, at_x) <= limit * (1 + at_s(0)), "svd u s vt is not x", of);
     expect(residual(
                k, m, k, [&](int64_t i, int64_t j) { return at_u(j, i); }, one, at_u, identity) <= limit,
-           "svd", "u");
+           "svd u", of);
     expect(residual(
                k, n, k, at_v, one, [&](int64_t i, int64_t j) { return at_v(j, i); }, identity) <= limit,
-           "svd", "vt");
+           "svd vt", of);
     for (int64_t i = 0; i < k; ++i) expect(at_s(i) >= 0 && (i == 0 || at_s(i) <= at_s(i - 1)), "svd", "order");
   }
 }
@@ -103,7 +105,7 @@ void test_solve(DType dtype, int64_t batch, int64_t n, int64_t k) {
         for (size_t c = p; r != p && c < rows[r].size(); ++c) rows[r][c] -= factor * rows[p][c];
       }
     }
-    want[static_cast<size_t>(m)] = static_cast<double>(product);
+    want[static_cast<size_t>(m)] = rounded(dtype, static_cast<double>(product));
     for (size_t r = 0; r < rows.size(); ++r)
       for (size_t c = 0; c < static_cast<size_t>(k); ++c)
         x[(static_cast<size_t>(m * n) + r) * static_cast<size_t>(k) + c] =

@@ -1,8 +1,5 @@
 // Layer, RMS, group and batch norm and local response norm against float64 references: thin and thick channels, cut channels,
 // odd lengths, a mean far above the deviation, hostile operands.
-#include "kernels/batch_norm.cc"
-#include "kernels/local_norm.cc"
-#include "kernels/norm.cc"
 #include "random_tensors.h"
 
 namespace {

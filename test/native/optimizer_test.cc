@@ -1,6 +1,5 @@
 // Optimizer steps against the formulas in float64, ten steps each: lists of odd, empty, strided and large tensors.
 #include "kernel_harness.h"
-#include "kernels/optimizer.cc"
 
 namespace {
 

@@ -1,8 +1,5 @@
 // Pooling, padding, unfolding and interpolation against float64 references from their definitions: one to three dimensions,
 // random windows, NaN, adjoints of the linear ops, hostile operands.
-#include "kernels/image.cc"
-#include "kernels/interpolate.cc"
-#include "kernels/pool.cc"
 #include "random_tensors.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // Random numbers: Philox's known answers, every element against its definition, moments, the same bits everywhere.
 #include "kernel_harness.h"
-#include "kernels/random.cc"
+#include "kernels/philox.h"
 
 namespace {
 

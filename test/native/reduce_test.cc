@@ -1,5 +1,4 @@
 // Reductions against scalar references: any axes of any strides, empty operands, NaN, ties, sums of many, norms of lists.
-#include "kernels/reduce.cc"
 #include "random_tensors.h"
 
 namespace {

@@ -1,8 +1,5 @@
 // Recurrent layers and attention against scalar float64 references: odd sizes, missing operands, lengths, masks, hostile calls.
 #include "kernel_harness.h"
-#include "kernels/attention.cc"
-#include "kernels/attention_additive.cc"
-#include "kernels/recurrent.cc"
 
 namespace {
 
