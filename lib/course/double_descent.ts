@@ -30,8 +30,8 @@ export async function run(setting: Setting): Promise<Finding> {
   const clean = fromTypedArray(Int32Array.from(digits), [TRAIN + TEST]);
   const generator = setting.generator();
   const wrong = rand([TRAIN], { generator }).lt(0.15);
-  // A new label is one of ten: now and then the right one.
-  const other = randint(0, 10, [TRAIN], { generator });
+  const shift = randint(1, 10, [TRAIN], { generator });
+  const other = clean.slice(0, 0, TRAIN).add(shift).remainder(10).to('int32');
   const noisy = where(wrong, other, clean.slice(0, 0, TRAIN)).to('int32');
   const [trainX, testX] = [x.slice(0, 0, TRAIN).contiguous(), x.slice(0, TRAIN, TRAIN + TEST).contiguous()];
   const testY = clean.slice(0, TRAIN, TRAIN + TEST).contiguous();

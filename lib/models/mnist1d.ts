@@ -3,12 +3,20 @@ import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { GRU } from '../nn/rnn.js';
 import { relu } from '../ops/activation.js';
+import { ShapeError } from '../errors.js';
+import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import type { ModelOptions } from './mlp.js';
 
 /** Points of an example of MNIST-1D. */
 const POINTS = 40;
 const CLASSES = 10;
+
+/** Throws unless x is (N, 40). */
+function checkCurves(fn: string, x: Tensor): Tensor {
+  if (x.ndim === 2 && x.shape[1] === POINTS) return x;
+  throw new ShapeError(`${fn}: expected x of shape [N, ${POINTS}], got ${formatShape(x.shape)}`);
+}
 
 /** A linear classifier for MNIST-1D, 410 parameters: x (N, 40) to logits (N, 10). Greydanus & Kobak (2020). */
 export class Mnist1dLinear extends Module {
@@ -67,7 +75,7 @@ export class Mnist1dCNN extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let h = relu(this.conv1.forward(x.reshape([-1, 1, POINTS])));
+    let h = relu(this.conv1.forward(checkCurves('Mnist1dCNN', x).reshape([-1, 1, POINTS])));
     h = relu(this.conv3.forward(relu(this.conv2.forward(h))));
     return this.linear.forward(h.flatten(1));
   }
@@ -88,7 +96,7 @@ export class Mnist1dGRU extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const [states] = this.gru.forward(x.reshape([-1, POINTS, 1]));
+    const [states] = this.gru.forward(checkCurves('Mnist1dGRU', x).reshape([-1, POINTS, 1]));
     return this.linear.forward(states.flatten(1));
   }
 }

@@ -34,6 +34,8 @@ describe('myelin course', () => {
     for (const name of Object.keys(experiments)) expect(out).toContain(`  ${name} `);
     const lines = jsonLines((await inProcess(['course', '--json'])).out);
     expect(lines.map((line) => line['experiment'])).toEqual(Object.keys(experiments));
+    const docs = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf8');
+    for (const [name, { title }] of Object.entries(experiments)) expect(docs).toContain(`| \`${name}\` | ${title} |`);
   });
 
   it('leaves figures and a picture', async () => {

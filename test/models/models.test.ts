@@ -56,6 +56,14 @@ describe('models', () => {
     expect(() => createModel('mpl')).toThrow('expected one of mlp, logistic, mnist1d-linear');
     expect(() => new MLP([3])).toThrow(ValueError);
     expect(() => new MLP([3, 0])).toThrow(ValueError);
+    for (const [name, title] of [
+      ['mnist1d-cnn', 'Mnist1dCNN'],
+      ['mnist1d-gru', 'Mnist1dGRU'],
+    ] as const) {
+      expect(() => createModel(name).forward(ones([2, 41]))).toThrow(
+        `${title}: expected x of shape [N, 40], got [2, 41]`,
+      );
+    }
   });
 
   it.each(Object.keys(runs))('%s trains as in PyTorch', async (name) => {
