@@ -59,8 +59,10 @@ template <class T>
 void multiply(const T* a, int64_t stride, int64_t rows, const T* panel, int64_t depth, int vectors, T* tile) {
   for (int64_t k = 0; k == 0 || k < depth; k += kDepthBlock) {
     const int64_t part = smaller(kDepthBlock, depth - k);
-    for (int64_t i = 0; i < rows; i += kRows) {
-      const int64_t count = smaller(kRows, rows - i);
+    // Blocks of nearly equal height: one of a row or two would take as long as a whole one.
+    int64_t count = 0;
+    for (int64_t i = 0, blocks = divide_up(rows, kRows); i < rows; i += count, --blocks) {
+      count = divide_up(rows - i, blocks);
       micro_table<T, false>.at[count - 1][vectors - 1](part, a + i * stride + k, stride, 1, panel + k * kColumns<T>,
                                                        kColumns<T>, tile + i * kColumns<T>, kColumns<T>,
                                                        k == 0 ? kStore : kAdd);
