@@ -393,6 +393,7 @@ export {
   type SyntheticPairsOptions,
 } from './data/pairs.js';
 export { IGNORED } from './data/pad.js';
+export { names, sentencePairs, splitText, tinyShakespeare, type CorpusOptions } from './data/corpora.js';
 export { readIdx, type IdxArray } from './data/idx.js';
 export { cacheDir, download, type DownloadOptions } from './data/download.js';
 

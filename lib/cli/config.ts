@@ -23,6 +23,12 @@ export interface RunConfig {
   readonly lr: number;
   readonly weight_decay: number;
   readonly schedule: ScheduleName;
+  readonly warmup: number;
+  readonly clip_norm: number | null;
+  /** Tokens of a sequence; null is what the model is usually trained on. */
+  readonly length: number | null;
+  /** Batches an epoch; null is a pass over the data. */
+  readonly batches: number | null;
   readonly augment: boolean;
   readonly seed: number;
   readonly data_dir: string | null;
@@ -67,9 +73,24 @@ export function checkConfig(value: unknown, path: string): RunConfig {
   }
   if (!((config.batch_size ?? 0) >= 1)) wrong('a batch_size of at least 1');
   // Runs of earlier versions do not say these.
-  const full = { weight_decay: 0, schedule: 'constant', augment: false, ...config };
+  const usual = {
+    weight_decay: 0,
+    schedule: 'constant',
+    augment: false,
+    warmup: 0,
+    clip_norm: null,
+    batches: null,
+    length: null,
+  };
+  const full = { ...usual, ...config };
   if (!(full.weight_decay >= 0)) wrong('a number weight_decay');
   if (!scheduleNames.includes(full.schedule as ScheduleName)) wrong(`a schedule of ${scheduleNames.join(', ')}`);
+  if (!Number.isSafeInteger(full.warmup) || full.warmup < 0) wrong('a number of steps as warmup');
+  if (full.clip_norm !== null && !(full.clip_norm > 0)) wrong('a number or null as clip_norm');
+  if (full.batches !== null && !(Number.isSafeInteger(full.batches) && full.batches > 0))
+    wrong('a number or null as batches');
+  if (full.length !== null && !(Number.isSafeInteger(full.length) && full.length > 0))
+    wrong('a number or null as length');
   if (typeof full.augment !== 'boolean') wrong('true or false as augment');
   return full as RunConfig;
 }

@@ -4,10 +4,10 @@ import { UsageError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import type { Io } from './common.js';
 import { formatBytes } from './common.js';
-import { type DatasetName, modelFor } from './recipes.js';
+import { type ClassDataset, modelFor } from './recipes.js';
 
 /** Shape of an example of each data set. */
-const shapes: Readonly<Record<DatasetName, readonly number[]>> = {
+const shapes: Readonly<Record<ClassDataset, readonly number[]>> = {
   mnist1d: [40],
   mnist: [1, 28, 28],
   'fashion-mnist': [1, 28, 28],
@@ -27,7 +27,7 @@ function border(from: readonly number[], to: readonly number[]): number | null {
 /** Throws {@link UsageError} unless a model that takes examples of `inputShape` can be trained on the data set. */
 export function checkInputs(
   inputShape: readonly number[],
-  { model, dataset }: { model: string; dataset: DatasetName },
+  { model, dataset }: { model: string; dataset: ClassDataset },
 ): void {
   const shape = shapes[dataset];
   if (numel(inputShape) === numel(shape) || border(shape, inputShape) !== null) return;
@@ -61,7 +61,7 @@ export interface DatasetOptions {
  * Opens one split of a data set for a model. Grey images come as pixels in [0, 1] unless `pixels` says otherwise, those of
  * CIFAR-10 normalised by channel. Downloads are announced on `io.err`.
  */
-export async function openDataset(name: DatasetName, options: DatasetOptions, io: Io): Promise<PairLoader> {
+export async function openDataset(name: ClassDataset, options: DatasetOptions, io: Io): Promise<PairLoader> {
   const { inputShape, pixels = [0, 1], target = 'class', batchSize, shuffle = false, augment = false } = options;
   const [{ DataLoader }, { Generator }, images] = await Promise.all([
     import('../data/loader.js'),
@@ -92,7 +92,7 @@ export async function openDataset(name: DatasetName, options: DatasetOptions, io
 
 /** The split as it is published: float32 curves, or bytes of images, and labels. */
 async function open(
-  name: DatasetName,
+  name: ClassDataset,
   { split, dataDir, signal }: DatasetOptions,
   io: Io,
 ): Promise<Dataset<readonly [Tensor, Tensor]>> {

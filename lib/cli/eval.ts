@@ -4,10 +4,12 @@ import { Command } from 'commander';
 import { FileFormatError, UsageError } from '../errors.js';
 import { ioError } from '../io/atomic.js';
 import type { Tensor } from '../tensor.js';
+import type { Evaluation } from '../train/evaluate.js';
+import { formatInteger, formatShare } from '../train/progress.js';
 import { columns, examples, integer, oneOf, type Io } from './common.js';
 import { checkConfig } from './config.js';
 import { checkInputs, openDataset } from './datasets.js';
-import { datasetNames, type DatasetName } from './recipes.js';
+import { classDatasets, datasetNames, isSequenceDataset } from './recipes.js';
 import { criterion } from './training.js';
 
 interface EvalOptions {
@@ -46,23 +48,29 @@ export function evalCommand(io: Io): Command {
 }
 
 async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void> {
-  const [{ evaluate }, registry, runtime, { formatShare, formatInteger }] = await Promise.all([
+  const [{ evaluate }, registry, runtime] = await Promise.all([
     import('../train/evaluate.js'),
     import('../models/registry.js'),
     import('../runtime.js'),
-    import('../train/progress.js'),
   ]);
   const split = oneOf('split', options.split, ['test', 'train'] as const);
-  const path = await weightsFile(run, options.best === true);
+  const path = await weightsFile('eval', run, options.best === true);
   const { config, parameters } = await readWeights(path);
   const name = options.model ?? config?.model;
   if (name === undefined) throw new UsageError(`${path} does not say which model it belongs to; add --model`);
+  if (config !== undefined && isSequenceDataset(config.dataset)) {
+    if (options.threads !== undefined) runtime.setNumThreads(options.threads);
+    const { evaluateSequences } = await import('./sequence_eval.js');
+    const figures = await evaluateSequences(path, parameters, config, { ...options, split }, io);
+    report(figures, { name: config.model, dataset: config.dataset, split, path, json: options.json === true }, io);
+    return;
+  }
   const model = registry.createModel(oneOf('model', name, registry.modelNames));
   const entry = registry.modelEntry(name);
   const { inputShape, pixels, reconstructs = false } = entry;
   const wanted = options.dataset ?? config?.dataset ?? entry.dataset;
   if (wanted === null) throw new UsageError(`model ${name} has no data set here`);
-  const dataset: DatasetName = oneOf('dataset', wanted, datasetNames);
+  const dataset = oneOf(`dataset for ${name}`, wanted, classDatasets);
   checkInputs(inputShape, { model: name, dataset });
   if (options.threads !== undefined) runtime.setNumThreads(options.threads);
   model.loadStateDict(parameters);
@@ -81,44 +89,54 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
   );
   const { loss: lossOf, metrics } = await criterion(model, entry);
   const { rows, scores } = await evaluate(model, loader, { loss: lossOf, ...metrics });
-  const { loss = NaN, accuracy: share, squared_error: error = NaN } = scores;
-  if (options.json === true) {
-    const short = (value: number): number => Number(value.toPrecision(7));
+  report({ rows, scores }, { name, dataset, split, path, json: options.json === true }, io);
+}
+
+/** Says what was measured, of what. */
+function report(
+  { rows, scores }: Evaluation,
+  { name, dataset, split, path, json }: { name: string; dataset: string; split: string; path: string; json: boolean },
+  io: Io,
+): void {
+  if (json) {
+    const short = Object.entries(scores).map(([key, value]) => [key, Number(value.toPrecision(7))]);
     const line = {
       event: 'eval',
       model: name,
       dataset,
       split,
       rows,
-      loss: short(loss),
-      ...(share === undefined ? { squared_error: short(error) } : { accuracy: short(share) }),
+      ...(Object.fromEntries(short) as Record<string, number>),
       file: path,
     };
     io.out.write(`${JSON.stringify(line)}\n`);
-  } else {
-    io.out.write(
-      `${columns([
-        ['model', `${name} (${path})`],
-        ['data', `${dataset}, ${split}, ${formatInteger(rows)} rows`],
-        ['loss', loss.toPrecision(5)],
-        share === undefined ? ['squared error', error.toPrecision(5)] : ['accuracy', formatShare(share)],
-      ])}\n`,
-    );
+    return;
   }
+  const table = [
+    ['model', `${name} (${path})`],
+    ['data', `${dataset}, ${split}, ${formatInteger(rows)} rows`],
+    ...Object.entries(scores).map(([key, value]) => [
+      key.replaceAll('_', ' '),
+      key.endsWith('accuracy') ? formatShare(value) : value.toPrecision(5),
+    ]),
+  ] as [string, string][];
+  io.out.write(`${columns(table)}\n`);
 }
 
-async function weightsFile(run: string, best: boolean): Promise<string> {
+/** The file of parameters that a run, a checkpoint or another file means. */
+export async function weightsFile(command: string, run: string, best: boolean): Promise<string> {
   try {
     const isDirectory = (await stat(run)).isDirectory();
     if (isDirectory) return join(run, best ? 'best.safetensors' : 'checkpoint.safetensors');
   } catch (error) {
-    throw ioError('myelin eval', 'read', run, error);
+    throw ioError(`myelin ${command}`, 'read', run, error);
   }
   if (best) throw new UsageError('--best needs the directory of a run');
   return run;
 }
 
-async function readWeights(path: string) {
+/** Parameters and, where the file says it, the configuration of their run. */
+export async function readWeights(path: string) {
   const [{ readCheckpoint, isCheckpoint }, { loadFileWithMetadata }] = await Promise.all([
     import('../train/checkpoint.js'),
     import('../io/safetensors.js'),

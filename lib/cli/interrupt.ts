@@ -8,13 +8,13 @@ export interface Interrupts {
 }
 
 /** The first SIGINT or SIGTERM aborts `signal`, so that work can end in order; a second one ends the process at once. */
-export function watchInterrupts(err: NodeJS.WritableStream): Interrupts {
+export function watchInterrupts(err: NodeJS.WritableStream, doing = 'finishing this step and saving'): Interrupts {
   const controller = new AbortController();
   let code = 130;
   const on = (name: NodeJS.Signals): void => {
     code = name === 'SIGTERM' ? 143 : 130;
     if (controller.signal.aborted) process.exit(code);
-    err.write('\nmyelin: finishing this step and saving; once more to exit at once\n');
+    err.write(`\nmyelin: ${doing}; once more to exit at once\n`);
     controller.abort();
   };
   process.on('SIGINT', on);

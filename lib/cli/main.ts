@@ -3,6 +3,7 @@ import { MyelinError, UsageError } from '../errors.js';
 import { packageVersion, examples, type Io } from './common.js';
 import { courseCommand } from './course.js';
 import { evalCommand } from './eval.js';
+import { generateCommand } from './generate.js';
 import { infoCommand } from './info.js';
 import { paramsCommand } from './params.js';
 import { trainCommand } from './train.js';
@@ -33,6 +34,7 @@ export async function main(
         'myelin train                                  an MLP on MNIST-1D, no download',
         'myelin train --model mlp --dataset mnist      784-200-200-10 on MNIST',
         'myelin eval runs/mnist1d-mlp                  its accuracy again',
+        'myelin generate runs/char-gpt --prompt ROMEO: text of a trained character model',
         'myelin params mlp                             layers and parameters',
         'myelin course                                 experiments of a course on neural networks',
         'myelin info                                   processor, instruction set, threads',
@@ -42,6 +44,7 @@ export async function main(
   const commands = [
     trainCommand(io, finish),
     evalCommand(io),
+    generateCommand(io, finish),
     infoCommand(io),
     paramsCommand(io),
     courseCommand(io, finish),

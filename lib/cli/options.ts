@@ -24,6 +24,9 @@ export interface TrainOptions {
   lr?: number;
   weightDecay?: number;
   schedule?: string;
+  length?: number;
+  warmup?: number;
+  clipNorm?: number;
   augment?: boolean;
   patience?: number;
   seed?: number;
@@ -60,6 +63,10 @@ export function newConfig(
     lr: options.lr ?? (optimizer === recipe.optimizer ? recipe.lr : optimizerRates[optimizer]),
     weight_decay: options.weightDecay ?? recipe.weightDecay,
     schedule: options.schedule === undefined ? recipe.schedule : oneOf('schedule', options.schedule, scheduleNames),
+    warmup: options.warmup ?? recipe.warmup,
+    clip_norm: options.clipNorm ?? recipe.clipNorm,
+    length: options.length ?? null,
+    batches: recipe.batches,
     augment: options.augment ?? recipe.augment,
     seed: options.seed ?? 1,
     data_dir: options.dataDir ?? null,
@@ -76,6 +83,9 @@ export function resumedConfig(options: TrainOptions, config: RunConfig): RunConf
     ['--lr', options.lr, config.lr],
     ['--weight-decay', options.weightDecay, config.weight_decay],
     ['--schedule', options.schedule, config.schedule],
+    ['--length', options.length, config.length],
+    ['--warmup', options.warmup, config.warmup],
+    ['--clip-norm', options.clipNorm, config.clip_norm],
     ['--augment', options.augment, config.augment],
     ['--seed', options.seed, config.seed],
     ['--shuffle', options.shuffle, config.shuffle],

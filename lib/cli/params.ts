@@ -11,22 +11,34 @@ export function paramsCommand(io: Io): Command {
     .option('--json', 'one JSON line instead of the table')
     .addHelpText('after', examples('myelin params mlp', 'myelin params vgg16 --json', 'myelin params all'))
     .action(async (name: string, { json }: { json?: true }) => {
-      const [{ createModel, modelEntry, modelNames }, { summary }, { meta }] = await Promise.all([
+      const [registry, sequences, { summary }, { meta }] = await Promise.all([
         import('../models/registry.js'),
+        import('../models/sequences.js'),
         import('../nn/summary.js'),
         import('../meta.js'),
       ]);
+      const names: readonly string[] = [...registry.modelNames, ...sequences.sequenceModelNames];
       const count = (model: string): Summary =>
         meta(() => {
-          const { inputShape, inputDtype: dtype = 'float32' } = modelEntry(model);
-          return summary(createModel(model), [1, ...inputShape], { dtype });
+          if (sequences.isSequenceModel(model)) {
+            const entry = sequences.sequenceEntry(model);
+            return summary(entry.create(entry.sizes), entry.inputs, {
+              dtype: entry.inputs.map(() => 'int32' as const),
+            });
+          }
+          const { inputShape, inputDtype: dtype = 'float32' } = registry.modelEntry(model);
+          return summary(registry.createModel(model), [1, ...inputShape], { dtype });
         });
       if (name === 'all') {
-        const rows = modelNames.map((model) => [modelEntry(model), model, count(model)] as const);
+        const rows = names.map((model): Row => {
+          if (!sequences.isSequenceModel(model)) return [registry.modelEntry(model), model, count(model)];
+          const { description, context } = sequences.sequenceEntry(model);
+          return [{ description, inputShape: [context] }, model, count(model)];
+        });
         io.out.write(json === true ? listJson(rows) : listMarkdown(rows));
         return;
       }
-      const model = oneOf('model', name, modelNames);
+      const model = oneOf('model', name, names);
       const table = count(model);
       if (json !== true) {
         io.out.write(`${table.toString()}\n`);
@@ -48,7 +60,7 @@ export function paramsCommand(io: Io): Command {
     });
 }
 
-type Row = readonly [entry: ModelEntry, model: string, table: Summary];
+type Row = readonly [entry: Pick<ModelEntry, 'description' | 'inputShape'>, model: string, table: Summary];
 
 const listJson = (rows: readonly Row[]): string =>
   rows

@@ -1,12 +1,26 @@
 import type { ModelDataset } from '../models/registry.js';
+import type { SequenceDataset } from '../models/sequences.js';
+import { sequenceModelRecipes, sequenceRecipes } from './sequence_recipes.js';
 
-/** Data sets that the command line knows. */
-export const datasetNames = ['mnist1d', 'mnist', 'fashion-mnist', 'cifar10'] as const satisfies readonly (
+/** Data sets of examples with a class that the command line knows. */
+export const classDatasets = ['mnist1d', 'mnist', 'fashion-mnist', 'cifar10'] as const satisfies readonly (
   ModelDataset | 'fashion-mnist'
 )[];
 
+/** One of {@link classDatasets}. */
+export type ClassDataset = (typeof classDatasets)[number];
+
 /** One of {@link datasetNames}. */
-export type DatasetName = (typeof datasetNames)[number];
+export type DatasetName = ClassDataset | SequenceDataset;
+
+/** Data sets that the command line knows. */
+export const datasetNames: readonly DatasetName[] = [
+  ...classDatasets,
+  ...(Object.keys(sequenceRecipes) as SequenceDataset[]),
+];
+
+/** Whether a data set is one of text or sequences. */
+export const isSequenceDataset = (name: DatasetName): name is SequenceDataset => Object.hasOwn(sequenceRecipes, name);
 
 /** Optimizers that the command line knows, with their learning rates where no recipe gives one. */
 export const optimizerRates = { sgd: 0.05, adam: 1e-3, adamw: 1e-3, rmsprop: 1e-3, adagrad: 1e-2 } as const;
@@ -14,8 +28,11 @@ export const optimizerRates = { sgd: 0.05, adam: 1e-3, adamw: 1e-3, rmsprop: 1e-
 /** One of the names in {@link optimizerRates}. */
 export type OptimizerName = keyof typeof optimizerRates;
 
-/** How the learning rate goes over a run: `cosine` falls to 0, `onecycle` rises first. */
-export const scheduleNames = ['constant', 'cosine', 'onecycle'] as const;
+/**
+ * How the learning rate goes over a run: `cosine` falls to 0, `onecycle` rises first, `warmup-cosine` rises for the steps of the warm-up
+ * and falls to a tenth, `noam` rises and falls with the root of the steps, the learning rate being its factor.
+ */
+export const scheduleNames = ['constant', 'cosine', 'onecycle', 'warmup-cosine', 'noam'] as const;
 
 /** One of {@link scheduleNames}. */
 export type ScheduleName = (typeof scheduleNames)[number];
@@ -26,7 +43,13 @@ export interface Recipe {
   readonly lr: number;
   readonly weightDecay: number;
   readonly schedule: ScheduleName;
+  /** Steps during which `warmup-cosine` and `noam` rise. */
+  readonly warmup: number;
+  /** Upper limit of the gradient's norm; null is none. */
+  readonly clipNorm: number | null;
   readonly batchSize: number;
+  /** Batches an epoch, drawn at random; null is one pass over the data. */
+  readonly batches: number | null;
   readonly epochs: number;
   /** Whether every epoch has an order of its own. */
   readonly shuffle: boolean;
@@ -39,7 +62,10 @@ const digits: Recipe = {
   lr: 1e-3,
   weightDecay: 0,
   schedule: 'constant',
+  warmup: 0,
+  clipNorm: null,
   batchSize: 64,
+  batches: null,
   epochs: 6,
   shuffle: true,
   augment: false,
@@ -63,12 +89,14 @@ const byDataset: Readonly<Record<DatasetName, { readonly model: string; readonly
       augment: true,
     },
   },
+  ...sequenceRecipes,
 };
 
 const autoencoder: Partial<Recipe> = { batchSize: 128, epochs: 20, schedule: 'cosine' };
 
 /** What the model changes in that. */
 const byModel: Readonly<Record<string, Partial<Recipe>>> = {
+  ...sequenceModelRecipes,
   lenet5: { epochs: 4, schedule: 'onecycle', lr: 4e-3 },
   'lenet5-original': { epochs: 10, schedule: 'onecycle', lr: 2e-3 },
   'digit-cnn': { epochs: 4, schedule: 'onecycle', lr: 4e-3 },

@@ -1,15 +1,15 @@
 import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { UsageError } from '../errors.js';
+import { formatFigure, formatShare } from '../train/progress.js';
 import { figuresOf, type EpochRecord } from '../train/record.js';
 import type { Callback, FitResult } from '../train/types.js';
-import { examples, integer, nonNegative, oneOf, positive, type Io } from './common.js';
+import { examples, integer, nonNegative, positive, type Io } from './common.js';
 import { exists, newRunDirectory, readConfig, writeConfig, type RunConfig } from './config.js';
 import { newConfig, resumedConfig, type TrainOptions } from './options.js';
-import { checkInputs, openDataset } from './datasets.js';
 import { watchInterrupts } from './interrupt.js';
-import { datasetNames, optimizerRates, scheduleNames } from './recipes.js';
-import { criterion, makeOptimizer, makeScheduler } from './training.js';
+import { datasetNames, isSequenceDataset, optimizerRates, scheduleNames } from './recipes.js';
+import { makeOptimizer, makeScheduler } from './training.js';
 
 /** `myelin train`. `finish` is given the exit code. */
 export function trainCommand(io: Io, finish: (code: number) => void): Command {
@@ -21,12 +21,15 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
     .option('--epochs <n>', 'passes over the training data, those before a resume included', integer(1))
     .option('--steps <n>', 'end after this many steps', integer(1))
     .option('--batch-size <n>', 'rows a step', integer(1))
+    .option('--length <n>', 'tokens that a text model sees at once; symbols to reverse or to copy', integer(1))
     .option('--shuffle', 'draw a new order every epoch')
     .option('--no-shuffle', 'take the rows in the order of the data set')
     .option('--optimizer <name>', `one of ${Object.keys(optimizerRates).join(', ')}`)
     .option('--lr <rate>', 'learning rate', positive)
     .option('--weight-decay <n>', 'L2 penalty (AdamW: decoupled decay)', nonNegative)
     .option('--schedule <name>', `course of the learning rate: ${scheduleNames.join(', ')}`)
+    .option('--warmup <n>', 'steps during which warmup-cosine and noam rise', integer(0))
+    .option('--clip-norm <n>', "upper limit of the gradient's norm", positive)
     .option('--augment', 'shift images at random, and mirror those that are not digits')
     .option('--no-augment', 'take images as they are')
     .option('--patience <n>', 'stop after this many epochs without a better test accuracy', integer(1))
@@ -43,6 +46,7 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
         'myelin train',
         'myelin train --model mlp --dataset mnist --data-dir ~/data/mnist',
         'myelin train --dataset mnist --optimizer sgd --lr 0.1 --epochs 10 --seed 7',
+        'myelin train --model char-gpt                 a character model of Shakespeare, and a sample of it',
         'myelin train --resume runs/mnist1d-mlp --epochs 300',
         'myelin train --json | jq .test_accuracy',
       ),
@@ -54,11 +58,12 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
   const [
     { Trainer },
     { makeDirectory },
-    { progress, resultLine, formatInteger, formatShare },
+    { progress, resultLine, formatInteger },
     runtime,
     random,
-    registry,
-    { summary },
+    { modelEntry, modelNames },
+    { isSequenceModel, sequenceEntry, sequenceModelNames },
+    { checkTask, openTask },
   ] = await Promise.all([
     import('../train/trainer.js'),
     import('../train/fit.js'),
@@ -66,7 +71,8 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     import('../runtime.js'),
     import('../random.js'),
     import('../models/registry.js'),
-    import('../nn/summary.js'),
+    import('../models/sequences.js'),
+    import('./task.js'),
   ]);
   const resume = options.resume !== undefined;
   const given = typeof options.resume === 'string' ? options.resume : undefined;
@@ -77,9 +83,10 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     throw new UsageError('--resume needs a run: --resume runs/NAME');
   const config = resume
     ? resumedConfig(options, await readConfig(given ?? options.out ?? ''))
-    : newConfig(options, registry.modelNames, (name) => registry.modelEntry(name).dataset);
-  const entry = registry.modelEntry(oneOf('model', config.model, registry.modelNames));
-  checkInputs(entry.inputShape, config);
+    : newConfig(options, [...modelNames, ...sequenceModelNames], (name) =>
+        isSequenceModel(name) ? sequenceEntry(name).dataset : modelEntry(name).dataset,
+      );
+  await checkTask(config);
   const chosen = given ?? options.out;
   if (!resume && chosen !== undefined && (await exists(join(chosen, 'checkpoint.safetensors')))) {
     throw new UsageError(`${chosen} holds a run already; go on with --resume ${chosen}, or choose another --out`);
@@ -91,22 +98,14 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     const { signal } = interrupts;
     if (options.threads !== undefined) runtime.setNumThreads(options.threads);
     random.manualSeed(config.seed);
-    const model = entry.create();
+    const tokenizers =
+      resume && isSequenceDataset(config.dataset)
+        ? await (await import('./sequence_model.js')).readTokenizers(given ?? options.out ?? '')
+        : undefined;
+    const task = await openTask(config, { signal, ...(tokenizers === undefined ? {} : { tokenizers }) }, io);
+    const { model, loader, validation, layers, width } = task;
     const optimizer = await makeOptimizer(config, model.parameters());
-    const data = {
-      inputShape: entry.inputShape,
-      pixels: entry.pixels,
-      target: entry.reconstructs === true ? ('input' as const) : ('class' as const),
-      batchSize: config.batch_size,
-      signal,
-      seed: config.seed,
-      ...(config.data_dir === null ? {} : { dataDir: config.data_dir }),
-    };
-    const { shuffle, augment } = config;
-    const loader = await openDataset(config.dataset, { ...data, split: 'train', shuffle, augment }, io);
-    const validation = await openDataset(config.dataset, { ...data, split: 'test', batchSize: 1000 }, io);
 
-    const layers = summary(model, [config.batch_size, ...entry.inputShape]);
     const setup = `${config.model} on ${config.dataset} · ${formatInteger(layers.totalParameters)} parameters · ${config.optimizer} lr ${config.lr} · batch ${config.batch_size}`;
     const json = options.json === true;
     const line = (value: object): void => void io.out.write(`${JSON.stringify(value)}\n`);
@@ -119,8 +118,9 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
     const trainer = new Trainer({
       model,
       optimizer,
-      ...(await criterion(model, entry)),
-      ...(await makeScheduler(config, optimizer, loader.length)),
+      ...task.criterion,
+      ...(await makeScheduler(config, optimizer, loader.length, width)),
+      ...(config.clip_norm === null ? {} : { clipGradNorm: config.clip_norm }),
       callbacks: json ? [epochLines] : [progress({ stream: io.err })],
       out,
       config,
@@ -130,6 +130,7 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
       },
     });
     await makeDirectory(out);
+    await task.prepare(out);
     await writeConfig(out, config);
     const result = await trainer.fit(loader, {
       ...(config.epochs === null ? {} : { epochs: config.epochs }),
@@ -140,20 +141,14 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
       ...(options.patience === undefined ? {} : { earlyStopping: { patience: options.patience } }),
     });
 
+    const shown = result.status === 'interrupted' ? { text: '', files: [] } : await task.finish(out, interrupts.signal);
     const done = doneLine(result, config, out);
     if (json) line(done);
     else {
-      if (done.test_accuracy !== null) {
-        const best =
-          result.best?.monitor === 'test_accuracy'
-            ? `  (best ${formatShare(result.best.value)} at epoch ${result.best.epoch})`
-            : '';
-        io.out.write(`\ntest accuracy ${formatShare(done.test_accuracy)}${best}\n`);
-      } else if (done.test_squared_error !== undefined) {
-        io.out.write(`\ntest squared error ${done.test_squared_error}\n`);
-      }
+      if (shown.text !== '') io.out.write(`\n${shown.text}\n`);
+      io.out.write(`\n${testLine(result)}\n`);
       io.out.write(`${resultLine(result)}\n`);
-      for (const path of [done.checkpoint, done.metrics, done.config, done.report])
+      for (const path of [done.checkpoint, done.metrics, done.config, done.report, ...shown.files])
         if (path !== null) io.out.write(`  ${path}\n`);
     }
     if (result.status !== 'interrupted') return 0;
@@ -184,7 +179,11 @@ function doneLine(result: FitResult, config: RunConfig, out: string) {
     train_accuracy: finite(last?.train_accuracy),
     test_loss: finite(last?.test_loss),
     test_accuracy: finite(last?.test_accuracy),
-    ...(last?.test_squared_error === undefined ? {} : { test_squared_error: finite(last.test_squared_error) }),
+    ...Object.fromEntries(
+      figuresOf(last ?? ({} as EpochRecord))
+        .filter(([name]) => name.startsWith('test_') && name !== 'test_loss' && name !== 'test_accuracy')
+        .map(([name, value]) => [name, finite(value)]),
+    ),
     best: best === undefined ? null : { ...best, value: finite(best.value) },
     run: out,
     checkpoint: join(out, 'checkpoint.safetensors'),
@@ -192,6 +191,22 @@ function doneLine(result: FitResult, config: RunConfig, out: string) {
     config: join(out, 'config.json'),
     report: last === undefined ? null : join(out, 'report.svg'),
   };
+}
+
+/** `test accuracy 65.10 %  (best 65.30 % at epoch 8)`, or `test loss 1.882 · perplexity 6.57`. */
+function testLine({ last, best }: FitResult): string {
+  const figures = last === undefined ? [] : figuresOf(last).filter(([name]) => name.startsWith('test_'));
+  const accuracy = last?.test_accuracy;
+  if (accuracy !== undefined) {
+    const higher =
+      best?.monitor === 'test_accuracy' ? `  (best ${formatShare(best.value)} at epoch ${best.epoch})` : '';
+    return `test accuracy ${formatShare(accuracy)}${higher}`;
+  }
+  const parts = figures.map(([name, value]) => {
+    const words = name.slice('test_'.length).replaceAll('_', ' ');
+    return `${words} ${name.endsWith('accuracy') ? formatShare(value) : formatFigure(value)}`;
+  });
+  return `test ${parts.join(' · ')}`;
 }
 
 function rounded(record: EpochRecord): Record<string, number | null> {

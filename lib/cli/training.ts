@@ -1,3 +1,4 @@
+import { UsageError } from '../errors.js';
 import type { ModelEntry } from '../models/registry.js';
 import type { Module } from '../nn/module.js';
 import type { Optimizer } from '../optim/optimizer.js';
@@ -7,9 +8,12 @@ import type { TrainerOptions } from '../train/trainer.js';
 import type { RunConfig } from './config.js';
 
 /** What a model is trained and judged by. */
-export interface Criterion {
+export interface Criterion<I = Tensor> {
+  /** Calls the model; left out where its own `forward` takes the input. */
+  readonly forward?: (input: I) => Tensor;
   readonly loss: (output: Tensor, target: Tensor) => Tensor;
   readonly metrics: Readonly<Record<string, Metric>>;
+  readonly derived?: NonNullable<TrainerOptions['derived']>;
 }
 
 /**
@@ -58,12 +62,24 @@ export async function makeOptimizer(config: RunConfig, parameters: Iterable<Tens
 
 /** The scheduler of a run, if it has one, stepped after every batch. */
 export async function makeScheduler(
-  { schedule, epochs, steps, lr }: RunConfig,
+  { schedule, epochs, steps, lr, warmup }: RunConfig,
   optimizer: Optimizer,
   batches: number,
+  modelSize?: number,
 ): Promise<Pick<TrainerOptions, 'scheduler' | 'schedulerEvery'>> {
   if (schedule === 'constant') return {};
+  if (schedule === 'noam') {
+    if (modelSize === undefined)
+      throw new UsageError('--schedule noam is for models with a width, such as seq2seq-transformer');
+    const { NoamLR } = await import('../optim/schedulers.js');
+    const options = { modelSize, factor: lr, warmupSteps: Math.max(warmup, 1) };
+    return { scheduler: new NoamLR(optimizer, options), schedulerEvery: 'step' };
+  }
   const total = Math.min(steps ?? Infinity, (epochs ?? Infinity) * batches);
+  if (schedule === 'warmup-cosine') {
+    const { LambdaLR } = await import('../optim/schedulers.js');
+    return { scheduler: new LambdaLR(optimizer, warmupCosine(warmup, total)), schedulerEvery: 'step' };
+  }
   if (schedule === 'cosine') {
     const { CosineAnnealingLR } = await import('../optim/schedulers.js');
     return { scheduler: new CosineAnnealingLR(optimizer, { tMax: total }), schedulerEvery: 'step' };
@@ -72,3 +88,12 @@ export async function makeScheduler(
   // The last step of the optimizer is followed by one of the scheduler.
   return { scheduler: new OneCycleLR(optimizer, { maxLr: lr, totalSteps: total + 1 }), schedulerEvery: 'step' };
 }
+
+/** Factor on the rate: (t + 1) / warmup at first, then half a cosine from 1 to a tenth at step `total`. */
+export const warmupCosine =
+  (warmup: number, total: number) =>
+  (t: number): number => {
+    if (t < warmup) return (t + 1) / warmup;
+    const share = Math.min(1, (t - warmup) / Math.max(1, total - warmup));
+    return 0.1 + 0.45 * (1 + Math.cos(Math.PI * share));
+  };

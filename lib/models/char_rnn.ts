@@ -1,9 +1,11 @@
+import { keep } from '../autograd/scope.js';
 import { checkOneOf } from '../check.js';
 import { Embedding } from '../nn/embedding.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { GRU, LSTM, RNN, type RecurrentOptions } from '../nn/rnn.js';
-import type { Tensor } from '../tensor.js';
+import { Tensor } from '../tensor.js';
+import { generateTokens, type CausalModel, type GenerateOptions } from './generate.js';
 
 const layers = { rnn: RNN, lstm: LSTM, gru: GRU } as const;
 
@@ -38,5 +40,37 @@ export class CharRNN extends Module {
         ? this.rnn.forward(x, state as readonly [Tensor, Tensor] | null)
         : this.rnn.forward(x, state as Tensor | null);
     return [this.out.forward(y), last];
+  }
+
+  /**
+   * Continues `prompt` token by token, without an end unless `maxTokens` or `stop` gives one; otherwise as {@link generateTokens}.
+   * @example for await (const token of model.generate([0], { temperature: 0.8, maxTokens: 200 })) show(token);
+   */
+  async *generate(prompt: readonly number[], options: GenerateOptions = {}): AsyncGenerator<number, void, undefined> {
+    let state: CharState | null = null;
+    const parts = (of: CharState | null): readonly Tensor[] => (of === null ? [] : of instanceof Tensor ? [of] : of);
+    const replace = (next: CharState | null): void => {
+      for (const old of parts(state)) old.dispose();
+      state = next;
+    };
+    const steps: CausalModel = {
+      config: { vocabulary: this.emb.numEmbeddings, context: Number.MAX_SAFE_INTEGER },
+      newCache: () => ({ layers: [], capacity: Infinity, length: 0 }),
+      forward: (tokens) => {
+        const [logits, next] = this.forward(tokens.transpose(0, 1), state);
+        for (const part of parts(next)) keep(part);
+        replace(next);
+        return logits.narrow(0, logits.shape[0]! - 1, 1);
+      },
+    };
+    try {
+      yield* generateTokens(steps, prompt, {
+        maxTokens: Number.MAX_SAFE_INTEGER - prompt.length,
+        ...options,
+        slide: false,
+      });
+    } finally {
+      replace(null);
+    }
   }
 }

@@ -69,3 +69,12 @@ export {
   type StepModel,
 } from './beam.js';
 export { createModel, modelEntry, modelNames, type ModelDataset, type ModelEntry, type ModelName } from './registry.js';
+export {
+  sequenceDatasets,
+  sequenceEntry,
+  sequenceModelNames,
+  type SequenceDataset,
+  type SequenceEntry,
+  type SequenceModelName,
+  type SequenceSizes,
+} from './sequences.js';

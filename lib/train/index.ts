@@ -15,3 +15,4 @@ export { BestTracker, type BestState, type EarlyStoppingOptions } from './early_
 export { renderReport, type ReportOptions } from './report.js';
 export type { EpochRecord } from './record.js';
 export type * from './types.js';
+export { renderAttention, type AttentionPictureOptions } from './heatmap.js';
