@@ -1,6 +1,7 @@
 import { show } from '../check.js';
 import { ValueError } from '../errors.js';
 import type { UnaryModule } from '../nn/module.js';
+import { Transformer } from '../nn/transformer.js';
 import { AlexNet, AlexNetGrouped } from './alexnet.js';
 import { Autoencoder, DenoisingAutoencoder, LinearAutoencoder, SparseAutoencoder } from './autoencoder.js';
 import { DenseNet, densenetLayers } from './densenet.js';
@@ -136,6 +137,13 @@ const entries = {
   densenet201: densenet('densenet201'),
   densenet161: densenet('densenet161'),
   densenet264: densenet('densenet264'),
+  transformer: entry(
+    [10, 512],
+    null,
+    512,
+  )('Transformer of 6 + 6 layers of width 512, 8 heads', (options) => {
+    return new Transformer({ batchFirst: true, ...options });
+  }),
   gpt2: language('gpt2'),
   'gpt2-medium': language('gpt2-medium'),
   'gpt2-large': language('gpt2-large'),

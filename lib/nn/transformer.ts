@@ -244,10 +244,10 @@ export class Transformer extends Module {
     for (const p of this.parameters()) if (p.ndim > 1) xavierUniform_(p, { generator: options.generator });
   }
 
-  /** source (S, B, E) and target (T, B, E), or batch first; gives the target's shape. */
+  /** source (S, B, E) and target (T, B, E), or batch first; the source itself when left out. Gives the target's shape. */
   forward(
     source: Tensor,
-    target: Tensor,
+    target: Tensor = source,
     {
       sourceMask = null,
       sourceKeyPaddingMask = null,

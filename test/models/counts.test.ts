@@ -56,6 +56,7 @@ describe('models by name', () => {
   });
 
   it.each([
+    ['transformer', 44_140_544],
     ['gpt2', 124_439_808],
     ['gpt2-medium', 354_823_168],
     ['gpt2-large', 774_030_080],
