@@ -86,6 +86,10 @@ function native(library: 'onednn' | 'openblas', has: (name: string) => boolean):
   };
 }
 
+/** Kernels that only native libraries are measured with. */
+const NOT_IN_TFJS =
+  /^((conv|(log)?softmax|xent|layernorm|rmsnorm|groupnorm|bn|pool|emb|ew|red|copy|fill|randn?|attn)-|(lstm|gru)-(fwd|bwd))/;
+
 /** Every peer by the word that `--against` takes. */
 export const peers: Readonly<Record<string, Peer>> = {
   torch: {
@@ -111,7 +115,7 @@ export const peers: Readonly<Record<string, Peer>> = {
   },
   tfjs: {
     about: 'TensorFlow.js on WebAssembly (one thread), for small networks and matrix products',
-    ...packaged('tfjs', (name) => !/^((conv|softmax|layernorm|bn|pool|emb|ew|attn)-|(lstm|gru)-(fwd|bwd))/.test(name)),
+    ...packaged('tfjs', (name) => !NOT_IN_TFJS.test(name)),
   },
   ort: {
     about: 'onnxruntime-node, for inference',

@@ -1,9 +1,20 @@
-import { BatchNorm2d, grad, LayerNorm, noGrad, randn, type Module, type Parameter, type Tensor } from 'myelin';
+import {
+  BatchNorm2d,
+  grad,
+  GroupNorm,
+  LayerNorm,
+  noGrad,
+  randn,
+  RMSNorm,
+  type Module,
+  type Parameter,
+  type Tensor,
+} from 'myelin';
 import type { KernelCase, KernelFamily } from './kernel.js';
 
 interface Norm extends Module {
   readonly weight: Parameter | null;
-  readonly bias: Parameter | null;
+  readonly bias?: Parameter | null;
   forward(x: Tensor): Tensor;
 }
 
@@ -34,7 +45,7 @@ function norm(
         const x = randn(shape, { requiresGrad: true });
         const module = make();
         const y = module.forward(x);
-        const inputs = [x, module.weight, module.bias].filter((each) => each !== null);
+        const inputs = [x, module.weight, module.bias ?? null].filter((each) => each !== null);
         const options = { gradOutputs: randn(shape), retainGraph: true };
         return () => {
           for (const gradient of grad(y, inputs, options)) gradient.dispose();
@@ -44,10 +55,12 @@ function norm(
   ];
 }
 
-/** Layer norm over rows, batch norm over channels. */
+/** Layer and RMS norm over rows, batch norm over channels, group norm over groups of them. */
 export const normKernels: KernelFamily = {
   rows: [
     ...norm('layernorm', '', [4096, 512], [8, 12], () => new LayerNorm(512)),
+    ...norm('rmsnorm', '', [4096, 512], [8, 12], () => new RMSNorm(512)),
     ...norm('bn', '-train', [32, 64, 32, 32], [12, 20], () => new BatchNorm2d(64)),
+    ...norm('groupnorm', '', [32, 64, 32, 32], [12, 20], () => new GroupNorm(8, 64)),
   ],
 };

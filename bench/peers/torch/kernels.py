@@ -113,6 +113,72 @@ def gelu(n, approximate, back=False):
     return [lambda: F.gelu(x, approximate=approximate)]
 
 
+def into(op, n, *more):
+    """op of 1 or more operands into a preallocated result."""
+    x, out = randn(n), torch.empty(n)
+    return [lambda: op(x, *more, out=out)]
+
+
+def curve(call, *shape, back=False):
+    x = leaf(*shape)
+    return [backward(call(x), [x])] if back else [without_grad(lambda: call(x))]
+
+
+def choose(n):
+    a, b = randn(n), randn(n)
+    condition = a > b
+    return [lambda: torch.where(condition, a, b)]
+
+
+def broadcast(op, shape, small):
+    a, b, out = randn(shape), randn(small), torch.empty(shape)
+    return [lambda: op(a, b, out=out)]
+
+
+def cross_entropy(rows, classes, back):
+    x, target = leaf(rows, classes), torch.randint(classes, (rows,))
+    if not back:
+        return [without_grad(lambda: F.cross_entropy(x, target))]
+    return [lambda: torch.autograd.grad(F.cross_entropy(x, target), [x])]
+
+
+def rms_norm(x, weight):
+    if hasattr(F, 'rms_norm'):
+        return F.rms_norm(x, (x.shape[-1],), weight)
+    return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-5) * weight
+
+
+def rms(which):
+    x, weight = leaf(4096, 512), leaf(512)
+    if which == 'fwd':
+        return [without_grad(lambda: rms_norm(x, weight))]
+    return [backward(rms_norm(x, weight), [x, weight])]
+
+
+def group_norm(which):
+    x, norm = leaf(32, 64, 32, 32), nn.GroupNorm(8, 64)
+    if which == 'fwd':
+        return [without_grad(lambda: norm(x))]
+    return [backward(norm(x), [x, norm.weight, norm.bias])]
+
+
+def reduction(op, *shape):
+    x = randn(*shape)
+    return [lambda: op(x)]
+
+
+def copied(view, *shape):
+    """The elements of a view in order."""
+    x = view(randn(*shape))
+    out = torch.empty(x.shape)
+    return [lambda: out.copy_(x), lambda: x.contiguous()]
+
+
+def fill(call):
+    out = torch.empty(M16)
+    return [lambda: call(out)]
+
+
 def attention(which):
     q, k, v = (leaf(8, 8, 256, 64) for _ in range(3))
     if which == 'fwd':
@@ -165,6 +231,15 @@ KERNELS = {
     'softmax-bwd-4096x1024': lambda: softmax('bwd'),
     'layernorm-fwd-4096x512': lambda: layer_norm('fwd'),
     'layernorm-bwd-4096x512': lambda: layer_norm('bwd'),
+    'rmsnorm-fwd-4096x512': lambda: rms('fwd'),
+    'rmsnorm-bwd-4096x512': lambda: rms('bwd'),
+    'groupnorm-fwd-32x64x32x32': lambda: group_norm('fwd'),
+    'groupnorm-bwd-32x64x32x32': lambda: group_norm('bwd'),
+    **{f'xent-{which}-{rows}x{classes}': (
+        lambda which=which, rows=rows, classes=classes: cross_entropy(rows, classes, which == 'both'))
+       for rows, classes in ((8192, 1000), (256, 50000)) for which in ('fwd', 'both')},
+    'logsoftmax-fwd-4096x1024': lambda: curve(lambda x: torch.log_softmax(x, -1), 4096, 1024),
+    'logsoftmax-bwd-4096x1024': lambda: curve(lambda x: torch.log_softmax(x, -1), 4096, 1024, back=True),
     'bn-fwd-train-32x64x32x32': lambda: batch_norm('fwd'),
     'bn-bwd-32x64x32x32': lambda: batch_norm('bwd'),
     'pool-max2-fwd-32x64x32x32': lambda: max_pool('fwd'),
@@ -177,6 +252,37 @@ KERNELS = {
     'ew-gelu-tanh-16M': lambda: gelu(M16, 'tanh'),
     'ew-gelu-erf-16M': lambda: gelu(M16, 'none'),
     'ew-gelu-tanh-bwd-16M': lambda: gelu(M16, 'tanh', True),
+    'ew-gelu-erf-bwd-16M': lambda: gelu(M16, 'none', True),
+    'ew-exp-16M': lambda: into(torch.exp, M16),
+    'ew-log-16M': lambda: into(torch.log, M16),
+    'ew-tanh-16M': lambda: into(torch.tanh, M16),
+    'ew-sigmoid-16M': lambda: into(torch.sigmoid, M16),
+    'ew-silu-16M': lambda: curve(F.silu, M16),
+    'ew-silu-bwd-16M': lambda: curve(F.silu, M16, back=True),
+    'ew-where-16M': lambda: choose(M16),
+    'ew-dropout-16M': lambda: curve(lambda x: F.dropout(x, 0.1), M16),
+    'ew-add-row-8192x2048': lambda: broadcast(torch.add, (8192, 2048), (2048,)),
+    'ew-mul-channel-32x64x64x64': lambda: broadcast(torch.mul, (32, 64, 64, 64), (64, 1, 1)),
+    'red-sum-all-4096x4096': lambda: reduction(torch.sum, 4096, 4096),
+    'red-sum-last-4096x4096': lambda: reduction(lambda x: x.sum(-1), 4096, 4096),
+    'red-sum-first-4096x4096': lambda: reduction(lambda x: x.sum(0), 4096, 4096),
+    'red-sum-middle-64x256x1024': lambda: reduction(lambda x: x.sum(1), 64, 256, 1024),
+    'red-mean-last-65536x128': lambda: reduction(lambda x: x.mean(-1), 65536, 128),
+    'red-sum-spatial-32x64x32x32': lambda: reduction(lambda x: x.sum((0, 2, 3)), 32, 64, 32, 32),
+    'red-max-last-4096x4096': lambda: reduction(lambda x: x.max(-1), 4096, 4096),
+    'red-argmax-last-4096x4096': lambda: reduction(lambda x: x.argmax(-1), 4096, 4096),
+    'red-argmax-first-4096x4096': lambda: reduction(lambda x: x.argmax(0), 4096, 4096),
+    'red-cumsum-last-4096x4096': lambda: reduction(lambda x: x.cumsum(-1), 4096, 4096),
+    'red-cumsum-first-4096x4096': lambda: reduction(lambda x: x.cumsum(0), 4096, 4096),
+    'copy-transpose-4096x4096': lambda: copied(lambda x: x.t(), 4096, 4096),
+    'copy-to-nhwc-32x64x56x56': lambda: copied(lambda x: x.permute(0, 2, 3, 1), 32, 64, 56, 56),
+    'copy-to-nchw-32x56x56x64': lambda: copied(lambda x: x.permute(0, 3, 1, 2), 32, 56, 56, 64),
+    'copy-heads-32x256x8x64': lambda: copied(lambda x: x.transpose(1, 2), 32, 256, 8, 64),
+    f'copy-to-float64-{M16}': lambda: reduction(torch.Tensor.double, M16),
+    f'copy-to-int32-{M16}': lambda: reduction(torch.Tensor.int, M16),
+    'fill-16M': lambda: fill(lambda out: out.fill_(1)),
+    'rand-16M': lambda: fill(lambda out: out.uniform_()),
+    'randn-16M': lambda: fill(lambda out: out.normal_()),
     'ew-add-out-64K': lambda: binary(torch.add, K64, True),
     'ew-gelu-tanh-64K': lambda: gelu(K64, 'tanh'),
     'attn-fwd-b8h8t256d64-causal': lambda: attention('fwd'),
