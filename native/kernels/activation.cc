@@ -6,14 +6,24 @@ namespace MYELIN_ISA {
 
 namespace {
 
-constexpr double kGeluScale = 0.7978845608028654;  // √(2/π)
-constexpr double kGeluCubic = 0.044715;
+constexpr double kGeluSlope = 1.5957691216057308, kGeluCube = kGeluSlope * 0.044715;  // 2 √(2/π), and times x^3
 // Beyond this every gelu is x or 0 and its gradient 1 or 0: keeps x^3 finite.
 constexpr double kGeluFar = 64;
 
 template <class V>
 MYELIN_INLINE V clamp_to(V x, double limit) {
   return min(number(x, limit), max(number(x, -limit), x));
+}
+
+// e^-u of gelu's u = 2 √(2/π) (x + 0.044715 x^3); for float, which rounds u anyway, a power of 2 whose factors are in the cubic.
+MYELIN_INLINE Vec<float> gelu_decay(Vec<float> x) {
+  constexpr double kLog2e = 1.4426950408889634;
+  const Vec<float> t = x * fma(x * x, number(x, -kGeluCube * kLog2e), number(x, -kGeluSlope * kLog2e));
+  return exp2_within(max(number(x, -126), min(number(x, 128), t)));
+}
+MYELIN_INLINE Vec<double> gelu_decay(Vec<double> x) {
+  const Vec<double> z = clamp_to(x, kGeluFar);
+  return exp(-z * fma(z * z, number(z, kGeluCube), number(z, kGeluSlope)));
 }
 
 // Beyond this mish is x.
@@ -71,39 +81,37 @@ Status gelu_backward(const Call& c) {
       kCurve);
 }
 
-// x σ(2 √(2/π) (x + 0.044715 x^3)), which is x (1 + tanh …) / 2.
+// x σ(u) with u = 2 √(2/π) (x + 0.044715 x^3), which is x (1 + tanh …) / 2.
 Status gelu_tanh(const Call& c) {
   return unary_float(
-      c,
-      [](auto x) {
-        const auto z = clamp_to(x, kGeluFar);
-        const auto inner = z * fma(z * z, number(z, 2 * kGeluScale * kGeluCubic), number(z, 2 * kGeluScale));
-        return x * sigmoid(inner);
-      },
-      kCurve);
+      c, [](auto x) { return x / (number(x, 1) + gelu_decay(x)); }, kCurve);
 }
-// With u the argument of σ: dy (σ + x σ (1 - σ) u').
+// dy (σ + x σ (1 - σ) u')
 Status gelu_tanh_backward(const Call& c) {
   return backward(
       c,
       [](auto dy, auto x) {
         const auto z = clamp_to(x, kGeluFar), square = z * z;
-        const auto inner = z * fma(square, number(z, 2 * kGeluScale * kGeluCubic), number(z, 2 * kGeluScale));
-        const auto slope = fma(square, number(z, 6 * kGeluScale * kGeluCubic), number(z, 2 * kGeluScale));
-        const auto s = sigmoid(inner), other = sigmoid(-inner);
-        return dy * fma(z * slope, s * other, s);
+        const auto e = min(number(x, 0x1p125), gelu_decay(z)), s = number(x, 1) / (number(x, 1) + e);
+        const auto slope = fma(square, number(z, 3 * kGeluCube), number(z, kGeluSlope));
+        return dy * (s * fma(z * slope, e * s, number(z, 1)));
       },
       kCurve);
 }
 
 Status silu(const Call& c) {
   return unary_float(
-      c, [](auto x) { return x * sigmoid(x); }, kCurve);
+      c, [](auto x) { return x / (number(x, 1) + exp_minus(x)); }, kCurve);
 }
-// dy σ(x) (1 + x σ(-x))
+// dy σ (1 + x (1 - σ))
 Status silu_backward(const Call& c) {
   return backward(
-      c, [](auto dy, auto x) { return dy * (sigmoid(x) * fma(x, sigmoid(-x), number(x, 1))); }, kCurve);
+      c,
+      [](auto dy, auto x) {
+        const auto one = number(x, 1), s = one / (one + exp_minus(x));
+        return dy * (s * fma(x, one - s, one));
+      },
+      kCurve);
 }
 
 // log(1 + e^(beta x)) / beta, or x where beta x is above the threshold.

@@ -13,6 +13,9 @@ inline constexpr int64_t kBlock = 512;
 // Elements per parallel chunk of a streaming kernel; totals up to this run on the calling thread.
 inline constexpr int64_t kChunk = 16384;
 
+// Results of so many bytes bypass the caches: they would not stay there, and a plain store reads the line first.
+inline constexpr int64_t kStreamBytes = 16 << 20;
+
 inline bool is_float(DType dtype) { return dtype == kFloat32 || dtype == kFloat64; }
 
 inline int64_t item_size(DType dtype) { return dtype == kFloat64 ? 8 : dtype == kFloat32 || dtype == kInt32 ? 4 : 1; }
@@ -29,6 +32,13 @@ inline bool same_shape(const View& a, const View& b) {
 
 // Same shape and dtype.
 inline bool alike(const View& a, const View& b) { return a.dtype == b.dtype && same_shape(a, b); }
+
+// Whether rows of `length` elements of `out` may be streamed: it is large, and every row starts at a multiple of 64 bytes.
+inline bool streams_rows(const View& out, int64_t length) {
+  const int64_t size = item_size(out.dtype);
+  return out.contiguous && out.numel * size >= kStreamBytes && length * size % 64 == 0 &&
+         reinterpret_cast<uintptr_t>(out.data) % 64 == 0;
+}
 
 // √x in the type of x (the C library's sqrt takes a float to double), in a form that loops are vectorised with.
 inline float root(float x) { return __builtin_sqrtf(x); }

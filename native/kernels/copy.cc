@@ -69,8 +69,18 @@ RowFn convert_from(DType from) {
 }
 
 template <int Size>
-void move_row(const void*, int64_t n, char* out, const char* const* in, uint32_t scalars) {
-  if (scalars != 0)
+void move_row(const void*, int64_t n, char* out, const char* const* in, uint32_t flags) {
+  const uint32_t scalars = flags & ~kStreamOut;
+  if ((flags & kStreamOut) != 0 && scalars != 0) {
+    alignas(kVectorBytes) char pattern[kVectorBytes];
+    move_elements(pattern, Size, in[0], 0, kVectorBytes / Size, Size);
+    const Vec<float> value = load(reinterpret_cast<const float*>(pattern));
+    int64_t i = 0;
+    for (; i + kVectorBytes <= n * Size; i += kVectorBytes) stream(reinterpret_cast<float*>(out + i), value);
+    memcpy(out + i, pattern, static_cast<size_t>(n * Size - i));
+  } else if ((flags & kStreamOut) != 0)
+    stream_bytes(out, in[0], n * Size);
+  else if (scalars != 0)
     move_elements(out, Size, in[0], 0, n, Size);
   else if (out != in[0])
     move_elements(out, Size, in[0], Size, n, Size);
@@ -105,7 +115,7 @@ Status copy_view(const Pool& pool, const View& x, const View& out) {
   const View* in[] = {&x};
   const bool moves = row == static_cast<RowFn>(move_row<1>) || row == static_cast<RowFn>(move_row<4>) ||
                      row == static_cast<RowFn>(move_row<8>);
-  run_elementwise(pool, RowOp{row, nullptr, kGrain, moves}, out, in, 1);
+  run_elementwise(pool, RowOp{row, nullptr, kGrain, moves, moves}, out, in, 1);
   return kOk;
 }
 

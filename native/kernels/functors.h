@@ -22,9 +22,9 @@ Status unary_float(const Call& c, const F& f, int cost) {
   if (c.in[0].dtype != c.out[0].dtype) return kBadDType;
   switch (c.out[0].dtype) {
     case kFloat32:
-      return run_rows(c, vector_row1<float, F>, &f, grain_of(cost), false);
+      return run_rows(c, vector_row1<float, F>, &f, grain_of(cost), false, true);
     case kFloat64:
-      return run_rows(c, vector_row1<double, F>, &f, grain_of(cost), false);
+      return run_rows(c, vector_row1<double, F>, &f, grain_of(cost), false, true);
     default:
       return kBadDType;
   }
@@ -50,9 +50,9 @@ Status backward(const Call& c, const F& f, int cost) {
   if (c.in[0].dtype != c.out[0].dtype || c.in[1].dtype != c.out[0].dtype) return kBadDType;
   switch (c.out[0].dtype) {
     case kFloat32:
-      return run_rows(c, vector_row2_adjacent<float, F>, &f, grain_of(cost), false);
+      return run_rows(c, vector_row2_adjacent<float, F>, &f, grain_of(cost), false, true);
     case kFloat64:
-      return run_rows(c, vector_row2_adjacent<double, F>, &f, grain_of(cost), false);
+      return run_rows(c, vector_row2_adjacent<double, F>, &f, grain_of(cost), false, true);
     default:
       return kBadDType;
   }
@@ -79,9 +79,9 @@ Status binary_float(const Call& c, const F& f, int cost) {
   if (c.out[0].dtype != c.in[0].dtype) return kBadDType;
   switch (c.out[0].dtype) {
     case kFloat32:
-      return run_rows(c, vector_row2<float, F>, &f, grain_of(cost), true);
+      return run_rows(c, vector_row2<float, F>, &f, grain_of(cost), true, true);
     case kFloat64:
-      return run_rows(c, vector_row2<double, F>, &f, grain_of(cost), true);
+      return run_rows(c, vector_row2<double, F>, &f, grain_of(cost), true, true);
     default:
       return kBadDType;
   }

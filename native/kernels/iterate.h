@@ -16,13 +16,14 @@ namespace MYELIN_ISA {
 inline constexpr int kMaxOperands = 4;    // the output, then up to three inputs
 inline constexpr int64_t kTileRows = 16;  // kTileRows * kTileColumns = kBlock
 inline constexpr int64_t kTileColumns = 32;
-inline constexpr int64_t kTileGroup = 8;           // tiles below one another that are done in turn
-inline constexpr int64_t kShortRow = 12;           // shorter rows are brought together in buffers
-inline constexpr int64_t kStreamBytes = 16 << 20;  // outputs above this bypass the caches
+inline constexpr int64_t kTileGroup = 8;  // tiles below one another that are done in turn
+inline constexpr int64_t kShortRow = 12;  // shorter rows are brought together in buffers
 inline constexpr int64_t kGrain = 32768;  // elements of a chunk for the pool when an element costs one load or so
 
 // Computes out[0 … n) from the inputs' elements 0 … n-1, all adjacent; when bit k of `scalars` is set, in[k] is one
-// element that stands for all n. `out` may be the same memory as an input.
+// element that stands for all n. `out` may be the same memory as an input. kStreamOut in `scalars`, given only to row functions
+// that heed it, asks for stores past the caches: `out` is then 64-byte aligned.
+inline constexpr uint32_t kStreamOut = 1u << 31;
 using RowFn = void (*)(const void* functor, int64_t n, char* out, const char* const* in, uint32_t scalars);
 
 struct RowOp {
@@ -30,6 +31,7 @@ struct RowOp {
   const void* functor;
   int64_t grain;    // elements of a chunk for the pool
   bool one_scalar;  // row takes one element for one of its inputs, at most two
+  bool streams;     // row heeds kStreamOut
 };
 
 // True when x can be read at every index of out: same shape, or one element.
@@ -122,9 +124,8 @@ struct Cursor {
   // Elements left in the innermost row.
   int64_t row_left(const Nest& nest) const { return nest.shape[nest.ndim - 1] - index[nest.ndim - 1]; }
 
-  // Steps n elements ahead, n at most row_left().
-  void advance(const Nest& nest, int64_t n) {
-    int d = nest.ndim - 1;
+  // Steps n places ahead along dimension d, at most to its end; the dimensions inside it are at their start.
+  void advance(const Nest& nest, int64_t n, int d) {
     index[d] += n;
     for (int k = 0; k < nest.operands; k++) offset[k] += n * nest.stride[k][d];
     while (d > 0 && index[d] == nest.shape[d]) {
@@ -186,7 +187,7 @@ class Engine {
     if (!linear_) {
       if (!choose_rows()) choose_tiles();
     }
-    if (nest.linear[0] && nest.numel * nest.size[0] > kStreamBytes &&
+    if (nest.linear[0] && nest.numel * nest.size[0] >= kStreamBytes &&
         reinterpret_cast<uintptr_t>(nest.data[0]) % 64 == 0) {
       streams_ = true;
       for (int k = 1; k < nest.operands; k++) streams_ = streams_ && nest.data[k] != nest.data[0];
@@ -254,11 +255,12 @@ class Engine {
       run_tiles(begin, end);
     } else if (rows_) {
       run_rows(begin, end);
-    } else if (linear_ && !streams_) {
+    } else if (linear_ && (!streams_ || op_.streams)) {
       const char* in[kMaxOperands];
       for (int k = 1; k < nest_.operands; k++)
         in[k - 1] = is_scalar(k) ? nest_.data[k] : nest_.data[k] + begin * nest_.size[k];
-      op_.row(op_.functor, end - begin, nest_.data[0] + begin * nest_.size[0], in, scalars_);
+      op_.row(op_.functor, end - begin, nest_.data[0] + begin * nest_.size[0], in,
+              scalars_ | (streams_ ? kStreamOut : 0));
     } else {
       run_blocks(begin, end);
     }
@@ -267,17 +269,34 @@ class Engine {
 
   void run_rows(int64_t begin, int64_t end) const {
     alignas(64) char buffer[kBlock * 8];
-    const bool streams = streams_ && nest_.shape[nest_.ndim - 1] * nest_.size[0] % 64 == 0;
+    const int inner = nest_.ndim - 1;
+    const int64_t length = nest_.shape[inner];
+    const bool streams = streams_ && length * nest_.size[0] % 64 == 0, buffered = streams && !op_.streams;
+    const uint32_t flags = row_scalars_ | (streams && !buffered ? kStreamOut : 0);
     Cursor at(nest_, begin);
     while (begin < end) {
-      const int64_t left = at.row_left(nest_), most = streams && left > kBlock ? kBlock : left;
+      const int64_t left = at.row_left(nest_), most = buffered && left > kBlock ? kBlock : left;
       const int64_t n = most < end - begin ? most : end - begin;
       const char* in[kMaxOperands];
       for (int k = 1; k < nest_.operands; k++) in[k - 1] = nest_.data[k] + at.offset[k];
       char* out = nest_.data[0] + at.offset[0];
-      op_.row(op_.functor, n, streams ? buffer : out, in, row_scalars_);
-      if (streams) stream_bytes(out, buffer, n * nest_.size[0]);
-      at.advance(nest_, n);
+      if (n == length && inner > 0) {
+        // Whole rows one after another along the next dimension.
+        const int64_t rows_left = nest_.shape[inner - 1] - at.index[inner - 1], fit = (end - begin) / n;
+        const int64_t rows = rows_left < fit ? rows_left : fit;
+        for (int64_t r = 0; r < rows; r++) {
+          op_.row(op_.functor, n, buffered ? buffer : out, in, flags);
+          if (buffered) stream_bytes(out, buffer, n * nest_.size[0]);
+          out += nest_.stride[0][inner - 1];
+          for (int k = 1; k < nest_.operands; k++) in[k - 1] += nest_.stride[k][inner - 1];
+        }
+        at.advance(nest_, rows, inner - 1);
+        begin += rows * n;
+        continue;
+      }
+      op_.row(op_.functor, n, buffered ? buffer : out, in, flags);
+      if (buffered) stream_bytes(out, buffer, n * nest_.size[0]);
+      at.advance(nest_, n, inner);
       begin += n;
     }
   }
@@ -351,7 +370,7 @@ class Engine {
       const int64_t left = at.row_left(nest_);
       const int64_t count = left < n - done ? left : n - done;
       body(done, count);
-      at.advance(nest_, count);
+      at.advance(nest_, count, nest_.ndim - 1);
       done += count;
     }
   }

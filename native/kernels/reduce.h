@@ -245,12 +245,18 @@ Status reduce_rows(const Pool& pool, const Reduction& r, const View& x, const Vi
   Out* to = static_cast<Out*>(out.data);
   const int64_t cuts = r.outputs < kManyOutputs && r.count > 2 * kReduceChunk ? pieces_of(r.count, kReduceChunk) : 1;
   const bool short_rows = r.gone == 1 && r.count <= kShortRow;
+  const bool plain_rows = r.gone == 1 && r.gone_stride[0] == 1 && r.kept == 1 && cuts == 1;
   Acc* partial = nullptr;
   if (cuts > 1) {
     partial = static_cast<Acc*>(pool.scratch(pool.self, -1, static_cast<size_t>(r.outputs * cuts) * sizeof(Acc)));
     if (partial == nullptr) return kOutOfMemory;
   }
   run_units(pool, r.outputs * cuts, cuts > 1 ? kReduceChunk : r.count, [&](int64_t begin, int64_t end, int) {
+    if (plain_rows && !short_rows) {
+      for (int64_t u = begin; u < end; u++)
+        to[u * r.kept_out[0]] = static_cast<Out>(finish(R::run(in + u * r.kept_stride[0], r.count), r.count));
+      return;
+    }
     for (int64_t u = begin; u < end; u++) {
       int64_t from, at;
       if (cuts == 1 && short_rows) {

@@ -1,6 +1,7 @@
 // Row functions for iterate.h made from functors: vectors of one float type, or plain loops over any types.
 #pragma once
 #include "iterate.h"
+#include "vectors.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -19,69 +20,70 @@ inline T* as(char* p) {
   return reinterpret_cast<T*>(p);
 }
 
+// y[i] = get(i, lanes) for the vectors of [0, n), Abreast of them side by side: what waits for one leaves room for the others.
+template <int Abreast, class T, class F>
+MYELIN_INLINE void put_vectors(bool past_caches, T* y, int64_t n, const F& get) {
+  constexpr int N = Vec<T>::N;
+  int64_t i = 0;
+  for (; i + Abreast * N <= n; i += Abreast * N) {
+    Vec<T> r[Abreast];
+    for (int j = 0; j < Abreast; j++) r[j] = get(i + j * N, N);
+    if (past_caches) {
+      for (int j = 0; j < Abreast; j++) stream(y + i + j * N, r[j]);
+    } else {
+      for (int j = 0; j < Abreast; j++) store(y + i + j * N, r[j]);
+    }
+  }
+  for (; i < n; i += N) {
+    const int k = n - i < N ? static_cast<int>(n - i) : N;
+    store_part(y + i, get(i, k), k);
+  }
+}
+inline constexpr int kAbreast = 4;
+
 // out[i] = f(in[0][i]), f: Vec<T> → Vec<T>.
 template <class T, class F>
-void vector_row1(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {
+__attribute__((flatten)) void vector_row1(const void* functor, int64_t n, char* out, const char* const* in,
+                                          uint32_t flags) {
   const F f = *static_cast<const F*>(functor);
-  constexpr int N = Vec<T>::N;
   const T* x = as<T>(in[0]);
-  T* y = as<T>(out);
-  int64_t i = 0;
-  for (; i + N <= n; i += N) store(y + i, f(load(x + i)));
-  if (i < n) {
-    const int left = static_cast<int>(n - i);
-    store_n(y + i, f(load_n(x + i, left)), left);
-  }
+  put_vectors<kAbreast>((flags & kStreamOut) != 0, as<T>(out), n,
+                        [=](int64_t i, int k) { return f(load_part(x + i, k)); });
 }
 
 // out[i] = f(in[0][i], in[1][i]); either may be one element.
 template <class T, class F>
-void vector_row2(const void* functor, int64_t n, char* out, const char* const* in, uint32_t scalars) {
+__attribute__((flatten)) void vector_row2(const void* functor, int64_t n, char* out, const char* const* in,
+                                          uint32_t flags) {
   const F f = *static_cast<const F*>(functor);
-  constexpr int N = Vec<T>::N;
   const T *a = as<T>(in[0]), *b = as<T>(in[1]);
   T* y = as<T>(out);
-  const auto loop = [&](auto&& left, auto&& right) {
-    int64_t i = 0;
-    for (; i + N <= n; i += N) store(y + i, f(left(i, N), right(i, N)));
-    if (i < n) {
-      const int rest = static_cast<int>(n - i);
-      store_n(y + i, f(left(i, rest), right(i, rest)), rest);
-    }
-  };
-  const auto adjacent = [](const T* p) {
-    return [p](int64_t i, int count) { return count == N ? load(p + i) : load_n(p + i, count); };
-  };
-  const auto constant = [](const T* p) {
-    const Vec<T> value = set1<T>(*p);
-    return [value](int64_t, int) { return value; };
-  };
-  if (scalars == 0)
-    loop(adjacent(a), adjacent(b));
-  else if (scalars == 1)
-    loop(constant(a), adjacent(b));
-  else
-    loop(adjacent(a), constant(b));
+  const bool stream = (flags & kStreamOut) != 0;
+  const uint32_t scalars = flags & ~kStreamOut;
+  if (scalars == 0) {
+    put_vectors<1>(stream, y, n, [=](int64_t i, int k) { return f(load_part(a + i, k), load_part(b + i, k)); });
+  } else if (scalars == 1) {
+    const Vec<T> value = set1<T>(*a);
+    put_vectors<1>(stream, y, n, [=](int64_t i, int k) { return f(value, load_part(b + i, k)); });
+  } else {
+    const Vec<T> value = set1<T>(*b);
+    put_vectors<1>(stream, y, n, [=](int64_t i, int k) { return f(load_part(a + i, k), value); });
+  }
 }
 
 // The same for two vectors that are never one element.
 template <class T, class F>
-void vector_row2_adjacent(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {
+__attribute__((flatten)) void vector_row2_adjacent(const void* functor, int64_t n, char* out, const char* const* in,
+                                                   uint32_t flags) {
   const F f = *static_cast<const F*>(functor);
-  constexpr int N = Vec<T>::N;
   const T *a = as<T>(in[0]), *b = as<T>(in[1]);
-  T* y = as<T>(out);
-  int64_t i = 0;
-  for (; i + N <= n; i += N) store(y + i, f(load(a + i), load(b + i)));
-  if (i < n) {
-    const int left = static_cast<int>(n - i);
-    store_n(y + i, f(load_n(a + i, left), load_n(b + i, left)), left);
-  }
+  put_vectors<kAbreast>((flags & kStreamOut) != 0, as<T>(out), n,
+                        [=](int64_t i, int k) { return f(load_part(a + i, k), load_part(b + i, k)); });
 }
 
 // out[i] = f(in[0][i], in[1][i], in[2][i]).
 template <class T, class F>
-void vector_row3(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {
+__attribute__((flatten)) void vector_row3(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {
   const F f = *static_cast<const F*>(functor);
   constexpr int N = Vec<T>::N;
   const T *a = as<T>(in[0]), *b = as<T>(in[1]), *c = as<T>(in[2]);
@@ -131,12 +133,12 @@ __attribute__((noinline)) inline Status check_operands(const Call& c, int inputs
   return kOk;
 }
 
-// One call of a row function; the operands are checked.
+// One call of a row function, `streams` if it heeds kStreamOut; the operands are checked.
 __attribute__((noinline)) inline Status run_rows(const Call& c, RowFn row, const void* functor, int64_t grain,
-                                                 bool one_scalar) {
+                                                 bool one_scalar, bool streams = false) {
   const View* in[kMaxOperands];
   for (int k = 0; k < c.nin; k++) in[k] = &c.in[k];
-  run_elementwise(*c.pool, RowOp{row, functor, grain, one_scalar}, c.out[0], in, c.nin);
+  run_elementwise(*c.pool, RowOp{row, functor, grain, one_scalar, streams}, c.out[0], in, c.nin);
   return kOk;
 }
 

@@ -17,8 +17,11 @@ namespace {
 // Vectors side by side when the axis is not the contiguous one: columns of a tile advance together.
 constexpr int kWide = 4;
 
+// Rows of up to so many elements are worked on three at a time.
+constexpr int64_t kStagedRow = 2048;
+
 // Operands of a call are numbered: inputs first, the output last. A row op is
-//   template <class T> static void row(T* const* p, int64_t n): on contiguous rows, and
+//   template <bool Stream, class T> static void row(T* const* p, int64_t n): on contiguous rows, and
 //   template <class T, bool Full> static void column(const Tile<T, K, Full>& t): on kWide vectors of columns.
 template <class T, int K, bool Full>
 struct Tile {
@@ -50,7 +53,8 @@ MYELIN_INLINE void column_max(const Tile<T, 2, Full>& t, Vec<T> (&m)[kWide]) {
 
 struct Softmax {
   static constexpr int K = 2;
-  template <class T>
+  static constexpr bool kStaged = true;
+  template <bool Stream, class T>
   static void row(T* const* p, int64_t n) {
     const T m = row_max(p[0], n);
     const T sum = row_exp_sum<T, true>(p[0], p[1], n, m);
@@ -64,7 +68,7 @@ struct Softmax {
     for (int v = 0; v < kWide; ++v) s[v] = zero<T>();
     for (int64_t i = 0; i < t.n; ++i) {
       for (int v = 0; v < kWide; ++v) {
-        const Vec<T> e = exp(t.get(0, i, v) - m[v]);
+        const Vec<T> e = exp_decay(t.get(0, i, v) - m[v]);
         s[v] = s[v] + e;
         t.put(i, v, e);
       }
@@ -78,13 +82,14 @@ struct Softmax {
 
 struct LogSoftmax {
   static constexpr int K = 2;
-  template <class T>
+  static constexpr bool kStaged = false;
+  template <bool Stream, class T>
   static void row(T* const* p, int64_t n) {
     const T* x = p[0];
     T* out = p[1];
     const Vec<T> m = set1<T>(row_max(x, n));
     const Vec<T> l = log(set1<T>(row_exp_sum<T, false>(x, nullptr, n, lane(m, 0))));
-    for_vectors<T>(n, [&](int64_t i, int k) { store_part(out + i, load_part(x + i, k) - m - l, k); });
+    for_vectors<T>(n, [&](int64_t i, int k) { put_part<Stream>(out + i, load_part(x + i, k) - m - l, k); });
   }
   template <class T, bool Full>
   static void column(const Tile<T, 2, Full>& t) {
@@ -93,7 +98,7 @@ struct LogSoftmax {
     column_max(t, m);
     for (int v = 0; v < kWide; ++v) s[v] = zero<T>();
     for (int64_t i = 0; i < t.n; ++i) {
-      for (int v = 0; v < kWide; ++v) s[v] = s[v] + exp(t.get(0, i, v) - m[v]);
+      for (int v = 0; v < kWide; ++v) s[v] = s[v] + exp_decay(t.get(0, i, v) - m[v]);
     }
     for (int v = 0; v < kWide; ++v) s[v] = log(s[v]);
     for (int64_t i = 0; i < t.n; ++i) {
@@ -105,20 +110,21 @@ struct LogSoftmax {
 // dx = y (dy - Σ dy y)
 struct SoftmaxBackward {
   static constexpr int K = 3;
-  template <class T>
+  static constexpr bool kStaged = false;
+  template <bool Stream, class T>
   static void row(T* const* p, int64_t n) {
     const T* dy = p[0];
     const T* y = p[1];
     T* dx = p[2];
     const T dot = sum_vectors<T>(n, [&](int64_t i, int k) {
-      prefetch(dx + i);
+      if (!Stream) prefetch(dx + i);
       return load_part(dy + i, k) * load_part(y + i, k);
     });
     const Vec<T> d = set1<T>(dot);
     for_vectors<T>(n, [&](int64_t i, int k) {
       prefetch(dy + n + i);
       prefetch(y + n + i);
-      store_part(dx + i, load_part(y + i, k) * (load_part(dy + i, k) - d), k);
+      put_part<Stream>(dx + i, load_part(y + i, k) * (load_part(dy + i, k) - d), k);
     });
   }
   template <class T, bool Full>
@@ -137,14 +143,16 @@ struct SoftmaxBackward {
 // dx = dy - exp(y) Σ dy
 struct LogSoftmaxBackward {
   static constexpr int K = 3;
-  template <class T>
+  static constexpr bool kStaged = false;
+  template <bool Stream, class T>
   static void row(T* const* p, int64_t n) {
     const T* dy = p[0];
     const T* y = p[1];
     T* dx = p[2];
     const Vec<T> s = set1<T>(sum_vectors<T>(n, [&](int64_t i, int k) { return load_part(dy + i, k); }));
-    for_vectors<T>(
-        n, [&](int64_t i, int k) { store_part(dx + i, load_part(dy + i, k) - exp(load_part(y + i, k)) * s, k); });
+    for_vectors<T>(n, [&](int64_t i, int k) {
+      put_part<Stream>(dx + i, load_part(dy + i, k) - exp_decay(load_part(y + i, k)) * s, k);
+    });
   }
   template <class T, bool Full>
   static void column(const Tile<T, 3, Full>& t) {
@@ -154,7 +162,7 @@ struct LogSoftmaxBackward {
       for (int v = 0; v < kWide; ++v) s[v] = s[v] + t.get(0, i, v);
     }
     for (int64_t i = 0; i < t.n; ++i) {
-      for (int v = 0; v < kWide; ++v) t.put(i, v, t.get(0, i, v) - exp(t.get(1, i, v)) * s[v]);
+      for (int v = 0; v < kWide; ++v) t.put(i, v, t.get(0, i, v) - exp_decay(t.get(1, i, v)) * s[v]);
     }
   }
 };
@@ -186,6 +194,36 @@ struct Walk {
     }
   }
 };
+
+// Softmax of `rows` contiguous rows of at most kStagedRow elements, from a place in the walk on.
+template <bool Stream, class T>
+void staged_softmax(Walk<2> at, T* const* data, int64_t n, int64_t rows) {
+  alignas(64) T terms[2][kStagedRow];
+  const T* x = data[0] + at.offset[0];
+  T most = row_max(x, n), factor = 0;
+  T* before = nullptr;
+  for (int64_t r = 0; r < rows; ++r) {
+    T* const out = data[1] + at.offset[1];
+    const T* next = x;
+    if (r + 1 < rows) {
+      at.next();
+      next = data[0] + at.offset[0];
+    }
+    T sum, ahead;
+    T *const e = terms[r & 1], *const done = terms[~r & 1];
+    if (before == nullptr)
+      ahead = row_stages<Stream, false>(x, e, n, most, &sum, next, done, factor, before);
+    else
+      ahead = row_stages<Stream, true>(x, e, n, most, &sum, next, done, factor, before);
+    before = out;
+    factor = T(1) / sum;
+    most = ahead;
+    x = next;
+  }
+  const T* e = terms[~rows & 1];
+  const Vec<T> f = set1<T>(factor);
+  for_vectors<T>(n, [&](int64_t i, int k) { put_part<Stream>(before + i, load_part(e + i, k) * f, k); });
+}
 
 template <class T, class Op, bool Full>
 void run_tile(T* const* p, const int64_t* stride, int64_t n, int64_t width) {
@@ -238,6 +276,9 @@ Status run_rows(const Call& c, int axis) {
     ++walk.ndim;
   }
 
+  bool stream = rows && streams_rows(out, n);
+  for (int k = 0; k < K - 1; ++k) stream = stream && data[k] != data[K - 1];
+
   bool failed = false;
   const auto body = [&](int64_t begin, int64_t end, int worker) {
     Walk<K> at = walk;
@@ -245,6 +286,16 @@ Status run_rows(const Call& c, int axis) {
     T small[K][kBlock];
     T* copies[K] = {};
     const bool strided = !rows && inner < 0;
+    if constexpr (Op::kStaged) {
+      if (rows && n <= kStagedRow) {
+        if (stream)
+          staged_softmax<true>(at, data, n, end - begin);
+        else
+          staged_softmax<false>(at, data, n, end - begin);
+        if (stream) stream_fence();
+        return;
+      }
+    }
     if (strided) {
       T* big = nullptr;
       if (n > kBlock) {
@@ -259,13 +310,15 @@ Status run_rows(const Call& c, int axis) {
     for (int64_t r = begin; r < end; ++r, at.next()) {
       T* p[K];
       for (int k = 0; k < K; ++k) p[k] = data[k] + at.offset[k];
-      if (rows) {
-        Op::template row<T>(p, n);
+      if (stream) {
+        Op::template row<true>(p, n);
+      } else if (rows) {
+        Op::template row<false>(p, n);
       } else if (strided) {
         for (int k = 0; k < K - 1; ++k) {
           for (int64_t i = 0; i < n; ++i) copies[k][i] = p[k][i * stride[k]];
         }
-        Op::template row<T>(copies, n);
+        Op::template row<false>(copies, n);
         for (int64_t i = 0; i < n; ++i) p[K - 1][i * stride[K - 1]] = copies[K - 1][i];
       } else {
         const int64_t left = out.shape[inner] - at.index[at.ndim - 1] * width;
@@ -276,6 +329,7 @@ Status run_rows(const Call& c, int axis) {
         }
       }
     }
+    if (stream) stream_fence();
   };
   const int64_t unit = inner >= 0 ? n * width : n;
   if (walk.count * unit <= kBlock * 8 && n <= kBlock) {

@@ -21,6 +21,15 @@ MYELIN_INLINE void store_part(T* p, Vec<T> v, int k) {
   }
 }
 
+// A whole vector past the caches where Stream is set (p is then aligned to a vector), any other as store_part.
+template <bool Stream, class T>
+MYELIN_INLINE void put_part(T* p, Vec<T> v, int k) {
+  if (Stream && k == Vec<T>::N)
+    stream(p, v);
+  else
+    store_part(p, v, k);
+}
+
 // part(i, k) for the vectors of [0, n): k lanes from element i on.
 template <class T, class F>
 MYELIN_INLINE void for_vectors(int64_t n, const F& part) {

@@ -256,6 +256,12 @@ MYELIN_INLINE NormalPdfCdf<T> normal_pdf_cdf(Vec<T> x) {
   const Vec<T> tail = half * e * polynomial((a - center) / (a + center), D::erfcx_p);
   return {e * set1<T>(static_cast<T>(0.3989422804014327)), select(x < zero<T>(), tail, set1<T>(1) - tail)};
 }
+}  // namespace MYELIN_ISA
+}  // namespace myelin
+#include "single.h"
+namespace myelin {
+namespace MYELIN_ISA {
+
 template <class T>
 MYELIN_INLINE Vec<T> normal_cdf(Vec<T> x) {
   return normal_pdf_cdf(x).cdf;

@@ -111,6 +111,10 @@ void test_copy() {
   bool right = isa::neg(c) == kOk;
   for (int64_t i = 0; i < aligned[0].numel; ++i) right = right && to[i] == -from[i];
   expect(right, "neg", "large");
+  const double value = 1.25;
+  right = isa::fill({nullptr, &aligned[1], &value, &pool.pool, 0, 1, 1}) == kOk;
+  for (int64_t i = 0; i < aligned[0].numel; ++i) right = right && to[i] == 1.25f;
+  expect(right, "fill", "large");
   // Rows that repeat, short and long, and columns.
   const int64_t widths[] = {7, 1024, 600, 2051};
   for (int64_t width : widths) {
