@@ -55,12 +55,16 @@ try {
   const only = values.only === undefined ? null : values.only.split(',').filter((name) => name !== '');
   const verdicts = runDump(dump, only, { dtype: values.dtype satisfies Float, methods: values.methods });
   if (verdicts.length === 0) stop(`conformance: no case of ${values.only ?? directory}`);
-  if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify({ totals: totals(verdicts), cases: verdicts }, null, 1)}\n`);
-  }
   process.stdout.write(`${table(verdicts)}\n\n`);
   for (const line of complaints(verdicts)) process.stdout.write(`${line}\n`);
   process.stdout.write(`${totals(verdicts)}\n`);
+  if (values.json !== undefined) {
+    try {
+      writeFileSync(values.json, `${JSON.stringify({ totals: totals(verdicts), cases: verdicts }, null, 1)}\n`);
+    } catch (error) {
+      stop(`conformance: cannot write ${values.json}: ${(error as Error).message}`);
+    }
+  }
   process.exitCode = verdicts.every((v) => v.status === 'passed') ? 0 : 1;
 } catch (error) {
   if (!(error instanceof MyelinError) && (error as NodeJS.ErrnoException).code === undefined) throw error;

@@ -1,5 +1,6 @@
 import * as m from '../../lib/index.js';
 import type { Tensor } from '../../lib/index.js';
+import { additiveScores } from '../../lib/ops/attention.js';
 import { recurrent, type Cell } from '../../lib/ops/recurrent.js';
 import { spread, type Case } from './case.js';
 
@@ -29,6 +30,7 @@ const cell = (kind: Cell, gates: number, reverse = false): Case => ({
 
 /** Attention and recurrent cells. */
 export const sequenceCases: Case[] = [
+  { name: 'additiveScores', inputs: () => [spread([3, 4]), spread([5, 3, 4], 1), spread([4], 2)], fn: additiveScores },
   attended('plain'),
   attended('causal', { causal: true, scale: 0.7 }),
   attended('masked', { mask: m.tensor([true, false, true, true, false]) }),

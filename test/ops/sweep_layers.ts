@@ -1,5 +1,6 @@
 import * as m from '../../lib/index.js';
 import type { Tensor } from '../../lib/index.js';
+import { additiveScores } from '../../lib/ops/attention.js';
 import { indices, on, values, type Row } from './sweep.js';
 
 const positive = (shape: readonly number[], salt = 0): Tensor => values(shape, salt, 0.3, 2.2);
@@ -277,6 +278,7 @@ const losses: Row[] = [
 ];
 
 const sequences: Row[] = [
+  of('additiveScores', (n) => on([values([3, n]), values([5, 3, n], 1), values([n], 2)], additiveScores), 2003),
   of(
     'scaledDotProductAttention',
     (n) =>
