@@ -1,10 +1,10 @@
 import type { SequenceDataset } from '../models/sequences.js';
 import type { Recipe } from './recipes.js';
 
-/** How sequence models are trained; {@link Recipe} and what only they need. */
+/** A character model of tiny Shakespeare: 2,000 steps, judged every 250. */
 const text: Recipe = {
   optimizer: 'adamw',
-  lr: 1e-3,
+  lr: 2e-3,
   weightDecay: 0.1,
   schedule: 'warmup-cosine',
   warmup: 100,
@@ -31,11 +31,8 @@ const pairs: Recipe = {
 export const sequenceRecipes: Readonly<Record<SequenceDataset, { readonly model: string; readonly recipe: Recipe }>> = {
   shakespeare: { model: 'char-gpt', recipe: text },
   text: { model: 'char-gpt', recipe: text },
-  names: {
-    model: 'char-gru',
-    recipe: { ...text, lr: 2e-3, weightDecay: 0.01, batchSize: 64, batches: null, epochs: 5 },
-  },
-  reverse: { model: 'seq2seq-attention', recipe: { ...pairs, lr: 5e-3, schedule: 'cosine' } },
+  names: { model: 'char-gru', recipe: { ...text, batches: null, epochs: 2 } },
+  reverse: { model: 'seq2seq-attention', recipe: { ...pairs, lr: 5e-3, schedule: 'cosine', batchSize: 256 } },
   copy: {
     model: 'seq2seq-transformer',
     recipe: { ...pairs, lr: 0.5, schedule: 'noam', warmup: 400, batchSize: 80, batches: 100, epochs: 12 },
