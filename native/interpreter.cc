@@ -14,6 +14,8 @@ void bump(std::atomic<T>& counter, D change) {
   counter.store(counter.load(std::memory_order_relaxed) + static_cast<T>(change), std::memory_order_relaxed);
 }
 
+constexpr size_t kMostKept = 64;  // blocks of a storage
+
 std::string operand_name(const char* kind, int64_t index, const Operand& operand) {
   std::string name = std::string(kind) + " " + std::to_string(index);
   if (operand.id >= 0) name += " (id " + std::to_string(operand.id) + ")";
@@ -39,7 +41,11 @@ const char* meaning(Status status) {
 
 }  // namespace
 
-Interpreter::Interpreter(const Kernel* kernels) : kernels_(kernels), operands_(64), views_(64) {}
+Interpreter::Interpreter(const Kernel* kernels) : kernels_(kernels), operands_(64), views_(64) {
+  keeper_ = {this, [](void* self, int input, const int64_t* numbers, int count, size_t bytes, bool* ready) {
+               return static_cast<Interpreter*>(self)->keep_block(input, numbers, count, bytes, ready);
+             }};
+}
 
 Interpreter::~Interpreter() {
   slots_.each([this](Slot& slot) { clear(&slot); });
@@ -125,9 +131,12 @@ bool Interpreter::command(WordReader& reader, int64_t opcode) {
   for (int64_t i = 0; i < nout && error == nullptr; ++i) error = bind_output(op, i, &outputs[i], &out[i]);
   if (error == nullptr && op.index_inputs != 0) error = check_indices(op, nin, nout);
   if (error == nullptr) {
-    const Call call{in, out, params, pool_.pool(), static_cast<int32_t>(nin), static_cast<int32_t>(nout), op.params};
+    const Call call{
+        in, out, params, pool_.pool(), static_cast<int32_t>(nin), static_cast<int32_t>(nout), op.params, &keeper_};
+    unfilled_ = nullptr;
     const Status status = kernels_[opcode](call);
     if (status == kOk) return true;
+    if (unfilled_ != nullptr) drop_kept(unfilled_);
     error = kernel_error(op, status, nin, nout);
   }
   fail(error, outputs, nout);
@@ -163,6 +172,7 @@ ErrorRef Interpreter::bind_output(const OpInfo& op, int64_t index, Operand* oper
     Slot* slot = operand->slot;
     if (slot->error != nullptr) return slot->error;
     if (slot->data != nullptr) {
+      if (slot->kept != nullptr) drop_kept(slot);
       if (bind_view(*operand, *slot, view)) return nullptr;
       fault = "reaches outside its storage";
       status = kBadShape;
@@ -172,6 +182,7 @@ ErrorRef Interpreter::bind_output(const OpInfo& op, int64_t index, Operand* oper
     } else {
       const size_t bytes = static_cast<size_t>(view->numel) * item_size(view->dtype);
       view->data = Allocator::get().allocate(bytes);
+      if (view->data == nullptr && drop_all_kept()) view->data = Allocator::get().allocate(bytes);
       if (view->data != nullptr) {
         fill(slot, view->data, bytes);
         operand->fresh = true;
@@ -245,8 +256,65 @@ void Interpreter::fill(Slot* slot, void* data, size_t bytes) {
   bump(handles_, 1);
 }
 
+void* Interpreter::keep_block(int input, const int64_t* numbers, int count, size_t bytes, bool* ready) {
+  const Operand& operand = operands_[static_cast<size_t>(input)];
+  const View& view = views_[static_cast<size_t>(input)];
+  if (operand.kind != OperandKind::kTensor || count > kMaxKept || !view.contiguous) return nullptr;
+  Slot* const slot = slots_.find(operand.id);
+  try {
+    if (slot->kept == nullptr) slot->kept = std::make_unique<std::vector<Kept>>();
+    for (Kept& kept : *slot->kept) {
+      if (kept.offset != operand.offset || kept.ndim != view.ndim || kept.count != count ||
+          !std::equal(view.shape, view.shape + view.ndim, kept.shape) ||
+          !std::equal(numbers, numbers + count, kept.numbers)) {
+        continue;
+      }
+      if (kept.data != nullptr) {
+        *ready = kept.bytes == bytes;
+        return *ready ? kept.data : nullptr;
+      }
+      kept.data = Allocator::get().allocate(bytes);
+      if (kept.data == nullptr) return nullptr;
+      kept.bytes = bytes;
+      bump(bytes_, bytes);
+      unfilled_ = slot;
+      return kept.data;
+    }
+    if (slot->kept->size() >= kMostKept) return nullptr;
+    Kept kept{};
+    kept.offset = operand.offset, kept.ndim = view.ndim, kept.count = count;
+    std::copy(view.shape, view.shape + view.ndim, kept.shape);
+    std::copy(numbers, numbers + count, kept.numbers);
+    slot->kept->push_back(kept);
+  } catch (const std::bad_alloc&) {
+  }
+  return nullptr;
+}
+
+void Interpreter::drop_kept(Slot* slot) {
+  for (const Kept& kept : *slot->kept) {
+    if (kept.data == nullptr) continue;
+    Allocator::get().release(kept.data, kept.bytes);
+    bump(bytes_, size_t{0} - kept.bytes);
+  }
+  slot->kept->clear();
+}
+
+// Whether there was any.
+bool Interpreter::drop_all_kept() {
+  const size_t before = bytes();
+  slots_.each([this](Slot& slot) {
+    if (slot.kept != nullptr) drop_kept(&slot);
+  });
+  return bytes() < before;
+}
+
 void Interpreter::clear(Slot* slot) {
   if (slot->empty()) return;
+  if (slot->kept != nullptr) {
+    drop_kept(slot);
+    slot->kept.reset();
+  }
   if (slot->data != nullptr) Allocator::get().release(slot->data, slot->bytes);
   bump(bytes_, size_t{0} - slot->bytes);
   bump(handles_, -1);

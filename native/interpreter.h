@@ -67,6 +67,10 @@ class Interpreter {
   void poison(Slot* slot, const ErrorRef& error);
   void fill(Slot* slot, void* data, size_t bytes);
   void clear(Slot* slot);
+  // Keeper of the running command.
+  void* keep_block(int input, const int64_t* numbers, int count, size_t bytes, bool* ready);
+  void drop_kept(Slot* slot);
+  bool drop_all_kept();
   void bind_upload(int64_t id);
   ErrorRef readable(const char* op, int64_t id, const Slot** slot) const;
 
@@ -76,6 +80,8 @@ class Interpreter {
   std::vector<View> views_;
   ErrorRef error_;
   PoolClient pool_;
+  Keeper keeper_;
+  Slot* unfilled_ = nullptr;  // of whose kept blocks the running command fills the last
   std::atomic<size_t> bytes_{0};
   std::atomic<int64_t> handles_{0};
 

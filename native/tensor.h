@@ -40,11 +40,23 @@ inline size_t item_size(DType dtype) {
 // Reads an element of that type as a number.
 double load_element(const void* data, DType dtype);
 
+// What kernels have kept of a view of a storage (see Keeper), or that one has asked for the first time: no data.
+struct Kept {
+  int64_t offset;
+  int64_t shape[kMaxDims];
+  int64_t numbers[kMaxKept];
+  int32_t ndim;
+  int32_t count;
+  void* data;
+  size_t bytes;
+};
+
 // A block of memory, or the error of the command that should have made it, or nothing.
 struct Slot {
   void* data = nullptr;
   size_t bytes = 0;
   ErrorRef error;
+  std::unique_ptr<std::vector<Kept>> kept;
   bool empty() const { return data == nullptr && error == nullptr; }
 };
 

@@ -58,6 +58,17 @@ inline void parallel_for(const Pool& pool, int64_t n, int64_t grain, const F& bo
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+// Memory that lives as long as an input's storage goes unwritten: for what a kernel makes of that input alone (a weight packed
+// for its loops) and will want again.
+struct Keeper {
+  void* self;
+  // The block of `bytes` that belongs to that view of input `input` and these `count` numbers; 64-byte aligned, *ready when an
+  // earlier call has filled it, else to be filled by this one. Null when there is none to be had, or not yet: the first to ask
+  // after a write gets nothing, since a weight that is trained changes before it is used in the same way again.
+  void* (*keep)(void* self, int input, const int64_t* numbers, int count, size_t bytes, bool* ready);
+};
+inline constexpr int kMaxKept = 12;  // numbers
+
 // One op call. Inputs are read only; outputs have storage already. An operand that the command leaves out (an optional
 // one) has data == nullptr and ndim == -1.
 struct Call {
@@ -68,6 +79,7 @@ struct Call {
   int32_t nin;
   int32_t nout;
   int32_t nparams;
+  const Keeper* keeper = nullptr;  // null: nothing can be kept
 };
 
 using Kernel = Status (*)(const Call&);

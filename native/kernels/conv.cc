@@ -28,9 +28,10 @@ Axis phase_axis(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t
   return axis;
 }
 
+// Input i, a vector over the channels of y, or null.
 template <class T>
-const T* bias_of(const Call& c) {
-  return c.nin > 2 && !absent(c.in[2]) ? static_cast<const T*>(c.in[2].data) : nullptr;
+const T* vector_of(const Call& c, int i) {
+  return c.nin > i && !absent(c.in[i]) ? static_cast<const T*>(c.in[i].data) : nullptr;
 }
 
 // The same taps in order of growing input position.
@@ -44,17 +45,33 @@ void turn_forward(Axis* axis) {
 // y = act(bias) where there is nothing to sum.
 template <class T>
 void fill(const Correlation<T>& job) {
+  const int64_t channels = job.groups * job.m, size = larger(1, job.h.out * job.w.out);
   with_activation(job.activation, [&](auto fused) {
-    for (int64_t n = 0; n < job.images; n++) {
-      for (int64_t m = 0; m < job.groups * job.m; m++) {
-        const Vec<T> value = activate<decltype(fused)::value>(set1<T>(job.bias ? job.bias[m] : T(0)));
-        T* const y = job.y + n * job.yn + m * job.ym;
+    parallel_for(*job.call->pool, job.images * channels, larger(1, 65536 / size), [&](int64_t i, int64_t end, int) {
+      for (; i < end; i++) {
+        const int64_t n = i / channels, m = i % channels;
+        const T value = lane(activate<decltype(fused)::value>(set1<T>(job.bias ? job.bias[m] : T(0))), 0);
         for (int64_t h = 0; h < job.h.out; h++) {
-          for (int64_t w = 0; w < job.w.out; w++) y[h * job.yh + w * job.yw] = lane(value, 0);
+          T* const y = job.y + n * job.yn + m * job.ym + h * job.yh;
+          if (job.yw == 1) {
+            for (int64_t w = 0; w < job.w.out; w++) y[w] = value;
+          } else {
+            for (int64_t w = 0; w < job.w.out; w++) y[w * job.yw] = value;
+          }
         }
       }
-    }
+    });
   });
+}
+
+// Where each position reads only itself, an image is one long row.
+template <class T>
+void join_rows(Correlation<T>* job) {
+  Axis &h = job->h, &w = job->w;
+  const auto whole = [](const Axis& a) { return a.taps == 1 && a.stride == 1 && a.offset == 0 && a.in == a.out; };
+  if (!whole(h) || !whole(w) || job->xh != w.in || job->yw != 1 || job->yh != w.out) return;
+  w.in = w.out = h.in * w.in;
+  h.in = h.out = 1;
 }
 
 // The fastest way that fits.
@@ -66,6 +83,7 @@ Status run(Correlation<T> job, const Pool& pool) {
   }
   turn_forward(&job.h);
   turn_forward(&job.w);
+  join_rows(&job);
   if constexpr (sizeof(T) == 4) {
     const bool fits = job.winograd && job.h.taps == 3 && job.w.taps == 3 && job.h.step == 1 && job.w.step == 1 &&
                       job.h.stride == 1 && job.w.stride == 1 && job.yw == 1 && job.yh == job.w.out;
@@ -86,7 +104,8 @@ Status forward(const Call& c, const ConvShape& s) {
   job.wc = s.kh * s.kw, job.wm = job.c * job.wc, job.wg = job.m * job.wm, job.wh = s.kw, job.ww = 1;
   job.y = static_cast<T*>(c.out[0].data);
   job.yn = s.m * s.oh * s.ow, job.yg = job.m * s.oh * s.ow, job.ym = s.oh * s.ow, job.yh = s.ow, job.yw = 1;
-  job.bias = bias_of<T>(c), job.activation = s.activation, job.winograd = s.winograd;
+  job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
+  job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
   return run(job, *c.pool);
 }
 
@@ -100,11 +119,25 @@ Status backward_data(const Call& c, const ConvShape& s) {
   job.wm = s.kh * s.kw, job.wc = job.m * job.wm, job.wg = job.c * job.wc, job.wh = s.kw, job.ww = 1;
   job.yn = s.c * s.h * s.w, job.yg = job.m * s.h * s.w, job.ym = s.h * s.w;
   job.yh = s.stride_h * s.w, job.yw = s.stride_w;
-  job.bias = bias_of<T>(c), job.activation = s.activation, job.winograd = s.winograd;
+  job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
+  job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
+  // Positions that no tap reaches are set first, all together.
+  const auto phase_h = [&](int64_t p) { return phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, p); };
+  const auto phase_w = [&](int64_t p) { return phase_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, p); };
+  const bool strided = s.stride_h > 1 || s.stride_w > 1;
+  bool filled = false;
+  for (int64_t p = 0; p < smaller(s.stride_h, s.h) && !filled && strided; p++) filled = phase_h(p).taps == 0;
+  for (int64_t p = 0; p < smaller(s.stride_w, s.w) && !filled && strided; p++) filled = phase_w(p).taps == 0;
+  if (filled) {
+    Correlation<T> all = job;
+    all.h.out = 1, all.w.out = s.h * s.w, all.yh = all.ym, all.yw = 1, all.y = static_cast<T*>(c.out[0].data);
+    fill(all);
+  }
   for (int64_t ph = 0; ph < smaller(s.stride_h, s.h); ph++) {
-    job.h = phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, ph);
+    job.h = phase_h(ph);
     for (int64_t pw = 0; pw < smaller(s.stride_w, s.w); pw++) {
-      job.w = phase_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, pw);
+      job.w = phase_w(pw);
+      if (filled && (job.h.taps == 0 || job.w.taps == 0)) continue;
       job.y = static_cast<T*>(c.out[0].data) + ph * s.w + pw;
       const Status status = run(job, *c.pool);
       if (status != kOk) return status;
@@ -113,20 +146,24 @@ Status backward_data(const Call& c, const ConvShape& s) {
   return kOk;
 }
 
-Status check_bias(const Call& c, const View& out) {
-  if (c.nin < 3 || absent(c.in[2])) return kOk;
-  const View& bias = c.in[2];
-  if (bias.dtype != out.dtype) return kBadDType;
-  return bias.ndim == 1 && bias.contiguous && bias.shape[0] == out.shape[1] ? kOk : kBadShape;
+// The vectors over the channels of y, from input 2 on.
+Status check_vectors(const Call& c, const View& out) {
+  for (int i = 2; i < c.nin; i++) {
+    const View& v = c.in[i];
+    if (absent(v)) continue;
+    if (v.dtype != out.dtype) return kBadDType;
+    if (v.ndim != 1 || !v.contiguous || v.shape[0] != out.shape[1]) return kBadShape;
+  }
+  return kOk;
 }
 
 }  // namespace
 
 Status conv2d(const Call& c) {
-  if (c.nin < 2 || c.nin > 3 || c.nout != 1) return kBadShape;
+  if (c.nin < 2 || c.nin > 4 || c.nout != 1) return kBadShape;
   ConvShape s;
   Status status = read_shape(c, c.in[0], c.in[1], c.out[0], &s);
-  if (status == kOk) status = check_bias(c, c.out[0]);
+  if (status == kOk) status = check_vectors(c, c.out[0]);
   if (status != kOk || c.out[0].numel == 0) return status;
   return c.in[0].dtype == kFloat32 ? forward<float>(c, s) : forward<double>(c, s);
 }
@@ -135,7 +172,7 @@ Status conv2d_backward_data(const Call& c) {
   if (c.nin < 2 || c.nin > 3 || c.nout != 1) return kBadShape;
   ConvShape s;
   Status status = read_shape(c, c.out[0], c.in[1], c.in[0], &s);
-  if (status == kOk) status = check_bias(c, c.out[0]);
+  if (status == kOk) status = check_vectors(c, c.out[0]);
   if (status != kOk || c.out[0].numel == 0) return status;
   return c.in[0].dtype == kFloat32 ? backward_data<float>(c, s) : backward_data<double>(c, s);
 }

@@ -14,7 +14,7 @@ struct Axis {
   int64_t in, out, stride, taps, offset, step, first, every;
 };
 
-// y[n,g,m,qh,qw] = act(Σ_{c,th,tw} w[g,m,c,kh,kw] · x[n,g,c,ih,iw] + bias[g,m]). Strides in elements; x's columns are
+// y[n,g,m,qh,qw] = act(scale[g,m] · Σ_{c,th,tw} w[g,m,c,kh,kw] · x[n,g,c,ih,iw] + bias[g,m]). Strides in elements; x's columns are
 // adjacent. y's position (qh, qw) lies at qh·yh + qw·yw.
 template <class T>
 struct Correlation {
@@ -26,9 +26,11 @@ struct Correlation {
   int64_t wg, wm, wc, wh, ww;
   T* y;
   int64_t yn, yg, ym, yh, yw;
-  const T* bias;  // (groups·m) or null
+  const T* bias;   // (groups·m) or null
+  const T* scale;  // likewise
   int activation;
   bool winograd;  // may be used
+  const Call* call;
 };
 
 // The geometry of a convolution of x (n, c, h, w) with weight (m, c / groups, kh, kw) to y (n, m, oh, ow).
@@ -75,6 +77,31 @@ constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking oth
 template <class F>
 inline void for_tasks(const Pool& pool, int64_t n, double products, const F& body) {
   parallel_for(pool, n, products <= kSerialProducts ? n : 1, body);
+}
+
+// Positions up to which packing weights takes a share of the time that is worth memory.
+constexpr int64_t kKeptPositions = 2048;
+enum PackedWay { kRowPanels, kSpotPanels, kWinogradPanels };
+
+// The block kept with the weights of a job, which come after its x in the call, for their packed form; *ready when that is there.
+// Null: none.
+template <class T>
+inline T* kept_weights(const Correlation<T>& job, PackedWay way, int64_t size, bool* ready) {
+  *ready = false;
+  const Keeper* const keeper = job.call->keeper;
+  if (!keeper || job.images * job.h.out * job.w.out > kKeptPositions) return nullptr;
+  const int64_t numbers[] = {way,        job.groups,  job.m,       job.c,      job.wm,      job.wc,
+                             job.h.taps, job.h.first, job.h.every, job.w.taps, job.w.first, job.w.every};
+  return static_cast<T*>(
+      keeper->keep(keeper->self, 1, numbers, 12, static_cast<size_t>(size) * sizeof(T), ready));
+}
+
+// Likewise, or scratch -1. Null: out of memory.
+template <class T>
+inline T* packed_weights(const Correlation<T>& job, PackedWay way, int64_t size, bool* ready) {
+  if (T* const kept = kept_weights(job, way, size, ready)) return kept;
+  const Pool& pool = *job.call->pool;
+  return static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(size) * sizeof(T)));
 }
 
 // packed[k·R + r] = weight of output channel panel·R + r at inner index k = (channel, tap row, tap column); 0 past the last.

@@ -1,6 +1,7 @@
 // Bands of output positions, and the copy of the input that one reads, with its padding, in one block.
 #pragma once
 #include "conv.h"
+#include "stepped.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -70,39 +71,45 @@ inline Band band_at(const Bands& b, int64_t images, int64_t high, int64_t wide, 
           column, smaller(b.columns, wide - column)};
 }
 
-// out[j] = row[from + j·every] for j < n, 0 where that is outside [0, size).
-template <class T>
-inline void copy_padded(const T* row, int64_t from, int64_t every, int64_t size, int64_t n, T* out) {
-  const int64_t lead = smaller(n, from < 0 ? divide_up(-from, every) : 0);
-  const int64_t to = larger(lead, smaller(n, size > from ? divide_up(size - from, every) : 0));
-  for (int64_t j = 0; j < lead; j++) out[j] = T(0);
-  if (every == 1) {
-    constexpr int N = Vec<T>::N;
-    int64_t j = lead;
-    for (; j + N <= to; j += N) store(out + j, load(row + from + j));
-    for (; j < to; j++) out[j] = row[from + j];
-  } else if (every == 2) {
-    for (int64_t j = lead; j < to; j++) out[j] = row[from + j * 2];
-  } else {
-    for (int64_t j = lead; j < to; j++) out[j] = row[from + j * every];
-  }
-  for (int64_t j = to; j < n; j++) out[j] = T(0);
+// out[j] = in[j·every] for lead <= j < to, 0 for the rest of j < n. Up to a vector past n is written.
+template <int Every, class T>
+MYELIN_INLINE void copy_row(const T* in, int64_t every, int64_t lead, int64_t to, int64_t n, T* out) {
+  constexpr int N = Vec<T>::N;
+  for (int64_t j = 0; j < lead; j += N) store(out + j, zero<T>());
+  int64_t j = lead;
+  for (; j + N <= to; j += N) store(out + j, load_stepped<T, Every>(in + j * every, every, N));
+  if (j < to) store(out + j, load_stepped<T, Every>(in + j * every, every, static_cast<int>(to - j)));
+  for (j = to; j < n; j += N) store(out + j, zero<T>());
 }
 
-// The part of one channel of one image that a band reads, rows of x `stride` apart.
+// The part of one channel of one image that a band reads, rows of x `stride` apart. Up to a vector past the plane is written:
+// planes are to be copied in the order in which they lie.
+template <int Every, class T>
+void copy_rows(const Axis& h, const Axis& w, const Band& band, const Copied& ch, const Copied& cw, const T* x,
+               int64_t stride, T* out) {
+  const int64_t column = band.column * w.stride + w.offset, every = cw.every, n = cw.length;
+  for (int64_t hg = 0; hg < ch.groups; hg++) {
+    int64_t ih = band.row * h.stride + h.offset + hg * ch.apart;
+    for (int64_t i = 0; i < ch.length; i++, ih += ch.every) {
+      if (ih < 0 || ih >= h.in) {
+        for (int64_t wg = 0; wg < cw.groups; wg++, out += n) copy_row<1>(x, 1, n, n, n, out);
+        continue;
+      }
+      for (int64_t wg = 0; wg < cw.groups; wg++, out += n) {
+        const int64_t from = column + wg * cw.apart, room = w.in - from;
+        const int64_t lead = from >= 0 ? 0 : smaller(n, every == 1 ? -from : divide_up(-from, every));
+        const int64_t to = larger(lead, smaller(n, room <= 0 ? 0 : every == 1 ? room : divide_up(room, every)));
+        copy_row<Every>(x + ih * stride + from, every, lead, to, n, out);
+      }
+    }
+  }
+}
+
 template <class T>
 void copy_plane(const Axis& h, const Axis& w, const Band& band, const Copied& ch, const Copied& cw, const T* x,
                 int64_t stride, T* out) {
-  for (int64_t hg = 0; hg < ch.groups; hg++) {
-    for (int64_t i = 0; i < ch.length; i++) {
-      const int64_t ih = band.row * h.stride + h.offset + hg * ch.apart + i * ch.every;
-      const bool inside = ih >= 0 && ih < h.in;
-      const T* const row = x + (inside ? ih * stride : 0);
-      for (int64_t wg = 0; wg < cw.groups; wg++, out += cw.length)
-        copy_padded(row, band.column * w.stride + w.offset + wg * cw.apart, cw.every, inside ? w.in : 0, cw.length,
-                    out);
-    }
-  }
+  const auto copy = cw.every == 1 ? copy_rows<1, T> : cw.every == 2 ? copy_rows<2, T> : copy_rows<0, T>;
+  copy(h, w, band, ch, cw, x, stride, out);
 }
 
 }  // namespace MYELIN_ISA

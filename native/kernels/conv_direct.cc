@@ -13,6 +13,7 @@ constexpr int64_t kBandPositions =
     768;                              // of a task; fewer where the channels take several blocks, which then are deeper
 constexpr int64_t kDepthBlock = 400;  // taps × channels summed in registers, about
 constexpr int64_t kCopyBytes = 96 * 1024;     // of copied input
+constexpr int64_t kLongCopyBytes = 256 * 1024;  // where it consists of one run of each channel, which is to be long
 constexpr int64_t kWeightBytes = 224 * 1024;  // of packed weights in use at a time
 constexpr int64_t kWantedTasks = 16;
 
@@ -141,14 +142,22 @@ DirectPlan make_direct_plan(const Correlation<T>& job) {
   DirectPlan p;
   p.spots = prefers_spots(job);
   p.taps = job.h.taps * job.w.taps, p.k = job.c * p.taps;
-  const int64_t positions = p.k <= kDepthBlock ? kBandPositions : p.spots ? kBandPositions / 4 : kBandPositions / 2;
-  p.bands = make_bands(job.images, job.h.out, job.w.out, positions, 2 * kBandPositions);
+  int64_t positions = p.k <= kDepthBlock ? kBandPositions : p.spots ? kBandPositions / 4 : kBandPositions / 2;
+  int64_t most_columns = 2 * kBandPositions;
+  if (p.taps == 1) {
+    // So few that the channels which are summed at a time have room.
+    const int64_t depth = divide_up(job.c, divide_up(job.c, kDepthBlock));
+    positions = smaller(positions, round_up(kLongCopyBytes / static_cast<int64_t>(sizeof(T)) / depth, kColumns<T>));
+    if (job.h.out == 1) most_columns = round_up(divide_up(job.w.out, divide_up(job.w.out, positions)), kColumns<T>);
+  }
+  p.bands = make_bands(job.images, job.h.out, job.w.out, positions, most_columns);
   p.ch = Copied(p.bands.rows, job.h, false), p.cw = Copied(p.bands.columns, job.w, !p.spots);
   p.width = p.spots ? kColumns<T> : kRows;
   p.panels = divide_up(job.m, p.width);
   p.plane = p.bands.images * p.ch.size() * p.cw.size();
   const int64_t deep = larger(1, kDepthBlock / p.taps);
-  const int64_t fits = larger(1, kCopyBytes / static_cast<int64_t>(sizeof(T)) / p.plane);
+  const int64_t bytes = p.taps == 1 ? kLongCopyBytes + kLongCopyBytes / 4 : kCopyBytes;
+  const int64_t fits = larger(1, bytes / static_cast<int64_t>(sizeof(T)) / p.plane);
   p.blocks = divide_up(job.c, smaller(deep, fits));
   p.channels = divide_up(job.c, p.blocks);
   p.blocks = divide_up(job.c, p.channels);
@@ -182,11 +191,30 @@ void list_spots(const Correlation<T>& job, const DirectPlan& plan, const Band& b
   }
 }
 
-// y = act(y-part + v + bias), n elements `stride` apart.
+// The low (Half = 0) or high half of a in every second lane, First or the next, and b's own lanes in between.
+template <int N, int Half, int First>
+struct SpreadLanes {
+  static constexpr int at(int i) { return i % 2 == First ? Half * N / 2 + i / 2 : N + i; }
+};
+
+// Every second element of y[0 … 2N - 2]: the ones between keep what they hold.
+template <class T>
+MYELIN_INLINE void store_alternate(T* y, Vec<T> v) {
+  constexpr int N = Vec<T>::N;
+  store(y, shuffle<SpreadLanes<N, 0, 0>>(v, load(y)));
+  store(y + N - 1, shuffle<SpreadLanes<N, 1, 1>>(v, load(y + N - 1)));
+}
+
+// y = act(scale · (y-part + v) + bias), n elements `stride` apart.
 template <int A, class T>
-MYELIN_INLINE void put(T* y, int64_t stride, Vec<T> v, int n, bool add, bool last, Vec<T> bias) {
+MYELIN_INLINE void put(T* y, int64_t stride, Vec<T> v, int n, bool add, bool last, Vec<T> scale, Vec<T> bias) {
+  if (stride == 2 && n == Vec<T>::N) {
+    if (add) v = v + load_stepped<T, 2>(y, 2, n);
+    if (last) v = activate<A>(fma(scale, v, bias));
+    return store_alternate(y, v);
+  }
   if (add) v = v + load_strided(y, stride, n);
-  if (last) v = activate<A>(v + bias);
+  if (last) v = activate<A>(fma(scale, v, bias));
   store_strided(y, stride, v, n);
 }
 
@@ -197,7 +225,7 @@ void run_rows(const Correlation<T>& job, int64_t group, const Spot* list, int64_
               bool last) {
   constexpr int N = Vec<T>::N, W = kColumns<T>;
   alignas(64) T tile[kRows * W];
-  const bool finishing = last && (job.bias || A != kNoActivation);
+  const bool finishing = last && (job.bias || job.scale || A != kNoActivation);
   for (int64_t s = 0; s < count; s += kVectors) {
     const int vectors = static_cast<int>(smaller(kVectors, count - s));
     const T* b[kVectors];
@@ -221,9 +249,10 @@ void run_rows(const Correlation<T>& job, int64_t group, const Spot* list, int64_
       kernel(depth, a, at, b, parts, W, kStore);
       for (int i = 0; i < rows; i++) {
         const Vec<T> bias = set1<T>(job.bias ? job.bias[group * job.m + m + i] : T(0));
+        const Vec<T> scale = set1<T>(job.scale ? job.scale[group * job.m + m + i] : T(1));
         for (int v = 0; v < vectors; v++) {
           put<A>(y[v] + (m + i) * job.ym, job.yw, load(tile + i * W + v * N), static_cast<int>(list[s + v].count), add,
-                 last, bias);
+                 last, scale, bias);
         }
       }
     }
@@ -253,19 +282,37 @@ void run_spots(const Correlation<T>& job, int64_t group, const Spot* list, int64
       turn_tile(tile, rows, columns, turned);
       for (int j = 0; j < columns; j++) {
         const Vec<T> bias = set1<T>(job.bias ? job.bias[group * job.m + m + j] : T(0));
+        const Vec<T> scale = set1<T>(job.scale ? job.scale[group * job.m + m + j] : T(1));
         T* const y = job.y + (m + j) * job.ym;
         for (int i = 0; i < rows; i += adjacent ? N : 1) {
           const int n = adjacent ? (rows - i < N ? rows - i : N) : 1;
-          put<A>(y + list[s + i].to, 1, load_n(turned + j * kTurnedStride<T> + i, n), n, add, last, bias);
+          put<A>(y + list[s + i].to, 1, load_n(turned + j * kTurnedStride<T> + i, n), n, add, last, scale, bias);
         }
       }
     }
   }
 }
 
+// What a band reads of `channels` channels of x.
+template <class T>
+void copy_block(const Correlation<T>& job, int64_t group, const Band& band, const Copied& ch, const Copied& cw,
+                int64_t c0, int64_t channels, T* copy) {
+  for (int64_t c = c0; c < c0 + channels; c++) {
+    const T* const from = job.x + band.image * job.xn + group * job.xg + c * job.xc;
+    // The next channel's run is too short and too far for the processor to see it coming.
+    if (band.rows == 1 && c + 1 < c0 + channels) {
+      for (int64_t i = 0; i < cw.length * cw.every; i += 64 / static_cast<int64_t>(sizeof(T)))
+        prefetch(from + job.xc + band.column * job.w.stride + i);
+    }
+    for (int64_t n = 0; n < band.images; n++, copy += ch.size() * cw.size())
+      copy_plane(job.h, job.w, band, ch, cw, from + n * job.xn, job.xh, copy);
+  }
+}
+
+// Panels [p0, p1) of a band. `copy` holds all its blocks of channels, if `shared`, or is room for one.
 template <int A, class T>
 void run_band(const Correlation<T>& job, const DirectPlan& plan, int64_t group, const Band& band, int64_t p0,
-              int64_t p1, const T* packed, T* copy, int64_t* at, Spot* list) {
+              int64_t p1, const T* packed, bool shared, T* copy, int64_t* at, Spot* list) {
   Copied ch = plan.ch, cw = plan.cw;
   ch.resize(band.rows), cw.resize(band.columns);
   const int64_t plane = ch.size() * cw.size();
@@ -278,14 +325,9 @@ void run_band(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
     }
   }
   const int64_t weight_step = plan.k * plan.width;
-  for (int64_t c0 = 0; c0 < job.c; c0 += plan.channels) {
+  for (int64_t c0 = 0; c0 < job.c; c0 += plan.channels, copy += shared ? plan.copy_size : 0) {
     const int64_t channels = smaller(plan.channels, job.c - c0), depth = channels * plan.taps;
-    for (int64_t n = 0; n < band.images; n++) {
-      const T* const image = job.x + (band.image + n) * job.xn + group * job.xg;
-      for (int64_t c = 0; c < channels; c++) {
-        copy_plane(job.h, job.w, band, ch, cw, image + (c0 + c) * job.xc, job.xh, copy + (c * band.images + n) * plane);
-      }
-    }
+    if (!shared) copy_block(job, group, band, ch, cw, c0, channels, copy);
     const bool add = c0 > 0, last = c0 + channels == job.c;
     const T* const weights = packed + c0 * plan.taps * plan.width;
     const int64_t step = larger(1, kWeightBytes / (depth * plan.width * static_cast<int64_t>(sizeof(T))));
@@ -304,32 +346,49 @@ Status correlate_direct(const Correlation<T>& job, const Pool& pool) {
   const double products = static_cast<double>(job.images * job.h.out * job.w.out) * static_cast<double>(plan.k) *
                           static_cast<double>(job.m) * static_cast<double>(job.groups);
   const int64_t panel_size = plan.k * plan.width, cells = job.groups * plan.panels;
-  T* const packed = static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(cells * panel_size) * sizeof(T)));
-  if (!packed) return kOutOfMemory;
-  parallel_for(pool, cells, products <= kSerialProducts ? cells : 32768 / panel_size + 1,
+  // Bands that several tasks read are copied once for all.
+  const int64_t bands = job.groups * plan.bands.count, copies = plan.cuts > 1 ? bands * plan.blocks : 0;
+  bool ready;
+  T* packed = kept_weights(job, plan.spots ? kSpotPanels : kRowPanels, cells * panel_size, &ready);
+  const int64_t room = copies * plan.copy_size + (packed ? 0 : cells * panel_size);
+  T* const copied = static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(room) * sizeof(T)));
+  if (!copied) return kOutOfMemory;
+  if (!packed) packed = copied + copies * plan.copy_size;
+  parallel_for(pool, ready ? 0 : cells, products <= kSerialProducts ? cells : 32768 / panel_size + 1,
                [&](int64_t begin, int64_t end, int) {
                  for (int64_t i = begin; i < end; i++) {
                    const auto pack = plan.spots ? pack_filters<kColumns<T>, T> : pack_filters<kRows, T>;
                    pack(job, i / plan.panels, i % plan.panels, packed + i * panel_size);
                  }
                });
-  const size_t copy_bytes = static_cast<size_t>(plan.copy_size) * sizeof(T);
+  for_tasks(pool, copies, products, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) {
+      const Band band = band_at(plan.bands, job.images, job.h.out, job.w.out, i / plan.blocks % plan.bands.count);
+      Copied ch = plan.ch, cw = plan.cw;
+      ch.resize(band.rows), cw.resize(band.columns);
+      const int64_t c0 = i % plan.blocks * plan.channels;
+      copy_block(job, i / plan.blocks / plan.bands.count, band, ch, cw, c0, smaller(plan.channels, job.c - c0),
+                 copied + i * plan.copy_size);
+    }
+  });
+  const size_t copy_bytes = copies > 0 ? 0 : static_cast<size_t>(plan.copy_size) * sizeof(T);
   const size_t at_bytes = static_cast<size_t>(plan.channels * plan.taps) * sizeof(int64_t);
   const size_t bytes = copy_bytes + at_bytes + static_cast<size_t>(plan.list) * sizeof(Spot);
   int32_t failed = 0;
-  for_tasks(pool, job.groups * plan.bands.count * plan.cuts, products, [&](int64_t begin, int64_t end, int worker) {
+  for_tasks(pool, bands * plan.cuts, products, [&](int64_t begin, int64_t end, int worker) {
     char* const scratch = static_cast<char*>(pool.scratch(pool.self, worker, bytes));
     if (!scratch) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-    T* const copy = reinterpret_cast<T*>(scratch);
+    T* const own = reinterpret_cast<T*>(scratch);
     int64_t* const at = reinterpret_cast<int64_t*>(scratch + copy_bytes);
     Spot* const list = reinterpret_cast<Spot*>(scratch + copy_bytes + at_bytes);
     for (int64_t t = begin; t < end; t++) {
       const int64_t cut = t % plan.cuts, rest = t / plan.cuts, group = rest / plan.bands.count;
       const Band band = band_at(plan.bands, job.images, job.h.out, job.w.out, rest % plan.bands.count);
+      T* const copy = copies > 0 ? copied + rest * plan.blocks * plan.copy_size : own;
       const auto run = [&](auto fused) {
         run_band<decltype(fused)::value>(job, plan, group, band, cut * plan.cut,
                                          smaller(plan.panels, (cut + 1) * plan.cut),
-                                         packed + group * plan.panels * panel_size, copy, at, list);
+                                         packed + group * plan.panels * panel_size, copies > 0, copy, at, list);
       };
       with_activation(job.activation, run);
     }

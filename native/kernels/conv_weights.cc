@@ -105,9 +105,11 @@ WeightPlan make_weight_plan(const ConvShape& s) {
   p.rows = p.c * s.kh * s.kw;
   p.ch = Copied(p.bands.rows, p.h, false), p.cw = Copied(p.bands.columns, p.w, false);
   const int64_t plane = p.bands.images * p.ch.size() * p.cw.size();
-  p.block = smaller(p.c, larger(1, kBandBytes / static_cast<int64_t>(sizeof(T)) / plane));
+  // Where a channel is only one row of the product, more of them share what is turned.
+  const int64_t bytes = s.kh * s.kw == 1 ? 2 * kBandBytes : kBandBytes;
+  p.block = smaller(p.c, larger(1, bytes / static_cast<int64_t>(sizeof(T)) / plane));
   p.blocks = divide_up(p.c, p.block);
-  p.copy_size = round_up(p.block * plane, 16);
+  p.copy_size = round_up(p.block * plane + Vec<T>::N, 16);
   p.partial = s.groups * p.panels * kColumns<T> * p.rows;
   const int64_t affordable = larger(1, kPartialBytes / static_cast<int64_t>(sizeof(T)) / p.partial);
   p.splits = smaller(smaller(p.bands.count, affordable), divide_up(kWantedTasks, s.groups * p.blocks));
@@ -127,8 +129,8 @@ void sum_bands(const ConvShape& s, const WeightPlan& plan, const T* x, const T* 
     Copied ch = plan.ch, cw = plan.cw;
     ch.resize(band.rows), cw.resize(band.columns);
     const int64_t plane = ch.size() * cw.size();
-    for (int64_t n = 0; n < band.images; n++) {
-      for (int64_t c = 0; c < channels; c++) {
+    for (int64_t c = 0; c < channels; c++) {
+      for (int64_t n = 0; n < band.images; n++) {
         const T* const from = x + ((band.image + n) * s.c + group * plan.c + c0 + c) * s.h * s.w;
         copy_plane(plan.h, plan.w, band, ch, cw, from, s.w, copy + (c * band.images + n) * plane);
       }

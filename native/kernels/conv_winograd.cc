@@ -8,7 +8,7 @@ namespace MYELIN_ISA {
 namespace {
 
 constexpr int64_t kBlockTiles = 24;        // of a task, about
-constexpr int64_t kDepthBlock = 128;       // channels summed in registers: short sums keep the rounding error low
+constexpr int64_t kDepthBlock = 64;        // channels summed in registers: short sums keep the rounding error low
 constexpr int64_t kManyWeights = 3 << 20;  // transformed elements from which they are not kept but made by each task
 constexpr int64_t kFewTiles = 384;         // up to which that serves
 
@@ -22,7 +22,7 @@ struct WinogradPlan {
   int64_t c, panels;                // channels in, rounded up to whole vectors; panels of channels out
   int64_t block;                    // rows of tiles in a task
   int64_t weight_step, panel_size;  // between frequencies of a panel of weights; of a panel
-  bool weights_last;                // each task makes the weights of its channels out
+  bool weights_last;                // each task takes some channels out, and makes their weights, rather than tiles
 };
 
 template <class T>
@@ -38,7 +38,8 @@ WinogradPlan<T> make_plan(const Correlation<T>& job) {
   if (p.block * p.wide > 4 * kBlockTiles) p.block = larger(1, 2 * kBlockTiles / p.wide);
   p.weight_step = p.c * kColumns<T> + 16;
   p.panel_size = kFrequencies * p.weight_step;
-  p.weights_last = p.panels * p.panel_size > kManyWeights && p.tiles <= kFewTiles;
+  const int64_t tasks = divide_up(p.rows, p.block) * job.groups;
+  p.weights_last = p.tiles <= kFewTiles && p.panels > 2 && (p.panels * p.panel_size > kManyWeights || tasks < 8);
   return p;
 }
 
@@ -115,7 +116,7 @@ void multiply_tiles(const WinogradPlan<T>& plan, int64_t tiles, const T* input, 
 
 // One tile's outputs of N channels: y[h·4 + w].
 template <int A, class T>
-MYELIN_INLINE void finish_tile(const T* products, int64_t step, Vec<T> bias, Vec<T>* y) {
+MYELIN_INLINE void finish_tile(const T* products, int64_t step, Vec<T> scale, Vec<T> bias, Vec<T>* y) {
   Vec<T> half[kTileOut * kTileIn];
 #pragma GCC unroll 6
   for (int w = 0; w < kTileIn; w++) {
@@ -129,7 +130,7 @@ MYELIN_INLINE void finish_tile(const T* products, int64_t step, Vec<T> bias, Vec
     Vec<T> row[kTileOut];
     output_transform(half + h * kTileIn, 1, row, 1);
 #pragma GCC unroll 4
-    for (int w = 0; w < kTileOut; w++) y[h * kTileOut + w] = activate<A>(row[w] + bias);
+    for (int w = 0; w < kTileOut; w++) y[h * kTileOut + w] = activate<A>(fma(scale, row[w], bias));
   }
 }
 
@@ -144,12 +145,13 @@ void transform_output(const Correlation<T>& job, const WinogradPlan<T>& plan, in
     for (int64_t m = m0; m < smaller(job.m, m0 + kChannelsOut<T>); m += N) {
       const int channels = static_cast<int>(smaller(N, job.m - m));
       const Vec<T> bias = job.bias ? load_n(job.bias + group * job.m + m, channels) : zero<T>();
+      const Vec<T> scale = job.scale ? load_n(job.scale + group * job.m + m, channels) : set1<T>(T(1));
       for (int64_t t = 0; t < plan.wide; t += kAcross) {
         constexpr int kParts = N < kTileOut ? kTileOut / N : 1;
         Vec<T> y[kAcross][kTileOut * kTileOut];
         const T* const from = products + ((row - row0) * plan.wide + t) * kChannelsOut<T> + (m - m0);
         for (int i = 0; i < kAcross && t + i < plan.wide; i++)
-          finish_tile<A>(from + i * kChannelsOut<T>, step, bias, y[i]);
+          finish_tile<A>(from + i * kChannelsOut<T>, step, scale, bias, y[i]);
         T* const to = job.y + row / plan.high * job.yn + group * job.yg + m * job.ym + top * job.yh + t * kTileOut;
         for (int h = 0; h < high; h++) {
           for (int part = 0; part < kParts; part++) {
@@ -182,11 +184,11 @@ void finish_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, int64_
 // Many tiles: the weights are transformed first, then each task takes a block of tiles through all channels.
 template <class T>
 Status by_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, const Pool& pool) {
-  T* const weights = static_cast<T*>(
-      pool.scratch(pool.self, -1, static_cast<size_t>(job.groups * plan.panels * plan.panel_size) * sizeof(T)));
+  bool ready;
+  T* const weights = packed_weights(job, kWinogradPanels, job.groups * plan.panels * plan.panel_size, &ready);
   if (!weights) return kOutOfMemory;
   const int64_t parts = divide_up(plan.c, kDepthBlock);
-  parallel_for(pool, job.groups * plan.panels * parts, 1, [&](int64_t begin, int64_t end, int) {
+  parallel_for(pool, ready ? 0 : job.groups * plan.panels * parts, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
       const int64_t panel = i / parts, c = i % parts * kDepthBlock;
       transform_weights(job, plan, panel / plan.panels, panel % plan.panels, c, smaller(plan.c, c + kDepthBlock),
@@ -217,11 +219,13 @@ Status by_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, const Po
   return failed ? kOutOfMemory : kOk;
 }
 
-// Few tiles and many channels: the tiles are transformed first, then each task makes the weights of some channels out and takes
-// them through all tiles.
+// Few tiles and many channels: the tiles are transformed first, then each task makes the weights of some channels out, unless
+// they were kept, and takes them through all tiles.
 template <class T>
 Status by_channels(const Correlation<T>& job, const WinogradPlan<T>& plan, const Pool& pool) {
   const int64_t input_step = plan.tiles * plan.c + 16;
+  bool ready;
+  T* const kept = kept_weights(job, kWinogradPanels, job.groups * plan.panels * plan.panel_size, &ready);
   T* const input =
       static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(kFrequencies * input_step) * sizeof(T)));
   if (!input) return kOutOfMemory;
@@ -237,13 +241,15 @@ Status by_channels(const Correlation<T>& job, const WinogradPlan<T>& plan, const
     });
     if (failed) break;
     parallel_for(pool, rounds, 1, [&](int64_t begin, int64_t end, int worker) {
-      T* const weights = static_cast<T*>(
-          pool.scratch(pool.self, worker, static_cast<size_t>(2 * plan.panel_size + kFrequencies * step) * sizeof(T)));
-      if (!weights) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-      T* const products = weights + 2 * plan.panel_size;
+      const int64_t own = kept ? 0 : 2 * plan.panel_size;
+      T* const scratch =
+          static_cast<T*>(pool.scratch(pool.self, worker, static_cast<size_t>(own + kFrequencies * step) * sizeof(T)));
+      if (!scratch) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+      T* const products = scratch + own;
       for (int64_t i = begin; i < end; i++) {
         const int64_t panels = smaller(2, plan.panels - 2 * i);
-        for (int64_t p = 0; p < panels; p++)
+        T* const weights = kept ? kept + (group * plan.panels + 2 * i) * plan.panel_size : scratch;
+        for (int64_t p = 0; p < panels && !ready; p++)
           transform_weights(job, plan, group, 2 * i + p, 0, plan.c, weights + p * plan.panel_size);
         for (int64_t row = 0; row < plan.rows; row += plan.block) {
           const int64_t last = smaller(plan.rows, row + plan.block);
@@ -264,12 +270,15 @@ bool winograd_pays(int64_t images, int64_t c, int64_t m, int64_t high, int64_t w
   const double tiles =
       static_cast<double>(images) * static_cast<double>(divide_up(high, kTileOut) * divide_up(wide, kTileOut));
   const double channels = static_cast<double>(c) * static_cast<double>(m);
-  // Cycles by way of 16 products each: the direct way at 85 % of the peak; here the products, and the transforms.
-  const double direct = static_cast<double>(images) * static_cast<double>(high * wide) * channels * 9 / 16 / 0.85;
-  const double tile_groups = static_cast<double>(round_up(static_cast<int64_t>(tiles), kRows));
+  // Cycles by way of 16 products each: the direct way at 85 % of the peak; here the products, the transforms, and the weights,
+  // which are transformed, or read from memory where they are kept.
+  const double positions = static_cast<double>(images) * static_cast<double>(high * wide);
+  const double direct = positions * channels * 9 / 16 / 0.85;
+  const double tile_groups = tiles < kRows ? tiles + 1 : static_cast<double>(round_up(static_cast<int64_t>(tiles), kRows));
   const double products = tile_groups * channels * kFrequencies / 16 / 0.85;
-  const double transforms = tiles * static_cast<double>(c) * 24 + tiles * static_cast<double>(m) * 16 + channels * 20;
-  return products + transforms < 0.9 * direct;
+  const double weights = channels * (positions <= kKeptPositions ? 10 : 20);
+  const double transforms = tiles * static_cast<double>(c) * 24 + tiles * static_cast<double>(m) * 16;
+  return products + transforms + weights < 0.9 * direct;
 }
 
 template <class T>

@@ -67,6 +67,27 @@ void compare_norm(const char* what, const Geometry& g, const Doubles& got, const
   expect(got.size() == want.size() && sqrt(error) <= tolerance * sqrt(norm), what, detail);
 }
 
+// With each channel of the sum scaled.
+void check_scaled(const Geometry& g, DType dtype, Array* x, Array* weight, Array* bias, int activation,
+                  double tolerance) {
+  Array scale(dtype, {g.m}), y(dtype, g.y());
+  const Doubles by = random_values(g.m, 1, dtype), xs = x->values(), ws = weight->values();
+  scale.fill(by);
+  Doubles want(static_cast<size_t>(y.view.numel));
+  for_products(g, [&](int64_t i, int64_t j, int64_t k) {
+    want[static_cast<size_t>(k)] += xs[static_cast<size_t>(i)] * ws[static_cast<size_t>(j)];
+  });
+  const Doubles shift = bias ? bias->values() : Doubles(static_cast<size_t>(g.m));
+  for (size_t i = 0; i < want.size(); ++i) {
+    const size_t m = i / static_cast<size_t>(g.oh * g.ow) % static_cast<size_t>(g.m);
+    const double v = by[m] * want[i] + shift[m];
+    want[i] = activation == 1 ? (v > 0 ? v : 0) : activation == 2 ? tanh(v) : v;
+  }
+  expect(run("conv2d scaled", isa::conv2d, {x, weight, bias, &scale}, {&y}, g.params(true, activation)) == kOk,
+         "conv2d scaled status");
+  compare_norm("conv2d scaled", g, y.values(), want, tolerance);
+}
+
 void check(const Geometry& g, DType dtype, bool bias, int activation, double scale = 1) {
   Array x(dtype, g.x()), weight(dtype, g.weight()), y(dtype, g.y()), dy(dtype, g.y());
   Array dx(dtype, g.x()), dweight(dtype, g.weight()), by(dtype, {g.m}), bx(dtype, {g.c});
@@ -91,6 +112,7 @@ void check(const Geometry& g, DType dtype, bool bias, int activation, double sca
   expect(run("conv2d", isa::conv2d, {&x, &weight, bias ? &by : nullptr}, {&y}, g.params(true, activation)) == kOk,
          "conv2d status");
   compare_norm("conv2d", g, y.values(), want_y, tolerance);
+  check_scaled(g, dtype, &x, &weight, bias ? &by : nullptr, activation, tolerance);
   expect(run("conv2d_backward_data", isa::conv2d_backward_data, {&dy, &weight, bias ? &bx : nullptr}, {&dx},
              g.params(true, activation)) == kOk,
          "conv2d_backward_data status");
@@ -150,6 +172,11 @@ void networks() {
       square(2, 30, 10, 50, 1, 1, 0),
       square(2, 30, 10, 50, 1, 2, 0),
       square(1, 130, 7, 20, 3, 1, 1),
+      square(1, 256, 8, 64, 3, 1, 1),
+      square(1, 200, 8, 40, 3, 1, 1),
+      square(1, 130, 8, 40, 3, 1, 1),
+      square(2, 130, 12, 40, 3, 1, 1),
+      square(3, 512, 4, 32, 3, 1, 1),
       {2, 5, 1, 1500, 7, 1, 9, 1, 750, 1, 1, 2, 0, 4, 1, 1},
       {1, 2, 3, 900, 3, 2, 2, 2, 300, 1, 1, 1, 0, 0, 1, 600},
   };
