@@ -2,6 +2,7 @@ import {
   Adam,
   BatchNorm2d,
   Conv2d,
+  convNorm,
   crossEntropy,
   flatten,
   Linear,
@@ -57,8 +58,8 @@ class BasicBlock extends Module {
 
   forward(x: Tensor): Tensor {
     const shortcut = this.downsample?.forward(x) ?? x;
-    const y = relu(this.bn1.forward(this.conv1.forward(x)));
-    return relu(this.bn2.forward(this.conv2.forward(y)).add(shortcut));
+    const y = convNorm(x, this.conv1, this.bn1, { activation: 'relu' });
+    return convNorm(y, this.conv2, this.bn2, { add: shortcut, activation: 'relu' });
   }
 }
 
@@ -76,7 +77,7 @@ class ResNet18 extends Module {
   readonly fc = new Linear(512, 10);
 
   forward(x: Tensor): Tensor {
-    x = relu(this.bn1.forward(this.conv1.forward(x)));
+    x = convNorm(x, this.conv1, this.bn1, { activation: 'relu' });
     for (const layer of [this.layer1, this.layer2, this.layer3, this.layer4]) x = layer.forward(x);
     return this.fc.forward(x.mean([2, 3]));
   }

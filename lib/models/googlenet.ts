@@ -1,5 +1,6 @@
 import { Sequential } from '../nn/container.js';
 import { Conv2d } from '../nn/conv.js';
+import { convNorm } from '../nn/conv_norm.js';
 import { Dropout } from '../nn/dropout.js';
 import { truncNormal_ } from '../nn/init.js';
 import { Linear } from '../nn/linear.js';
@@ -46,7 +47,7 @@ class BasicConv2d extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return relu(this.bn.forward(this.conv.forward(x)));
+    return convNorm(x, this.conv, this.bn, { activation: 'relu' });
   }
 }
 

@@ -4,9 +4,9 @@ import { kaimingNormal_, zeros_ } from '../nn/init.js';
 import { Identity, Linear } from '../nn/linear.js';
 import { Module, type UnaryModule } from '../nn/module.js';
 import { BatchNorm2d } from '../nn/batch_norm.js';
+import { convNorm } from '../nn/conv_norm.js';
 import { AdaptiveAvgPool2d, MaxPool2d } from '../nn/pool.js';
 import { zeros } from '../ops/create.js';
-import { relu } from '../ops/activation.js';
 import { cat } from '../ops/views.js';
 import type { Tensor } from '../tensor.js';
 import type { ModelOptions } from './mlp.js';
@@ -42,9 +42,9 @@ export class BasicBlock extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const h = relu(this.bn1.forward(this.conv1.forward(x)));
+    const h = convNorm(x, this.conv1, this.bn1, { activation: 'relu' });
     const skip = this.downsample === null ? x : this.downsample.forward(x);
-    return relu(this.bn2.forward(this.conv2.forward(h)).add(skip));
+    return convNorm(h, this.conv2, this.bn2, { add: skip, activation: 'relu' });
   }
 }
 
@@ -71,10 +71,10 @@ export class Bottleneck extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let h = relu(this.bn1.forward(this.conv1.forward(x)));
-    h = relu(this.bn2.forward(this.conv2.forward(h)));
+    let h = convNorm(x, this.conv1, this.bn1, { activation: 'relu' });
+    h = convNorm(h, this.conv2, this.bn2, { activation: 'relu' });
     const skip = this.downsample === null ? x : this.downsample.forward(x);
-    return relu(this.bn3.forward(this.conv3.forward(h)).add(skip));
+    return convNorm(h, this.conv3, this.bn3, { add: skip, activation: 'relu' });
   }
 }
 
@@ -157,7 +157,7 @@ export class ResNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let h = this.maxpool.forward(relu(this.bn1.forward(this.conv1.forward(x))));
+    let h = this.maxpool.forward(convNorm(x, this.conv1, this.bn1, { activation: 'relu' }));
     h = this.layer2.forward(this.layer1.forward(h));
     h = this.layer4.forward(this.layer3.forward(h));
     return this.fc.forward(this.avgpool.forward(h).flatten(1));
@@ -219,7 +219,7 @@ export class CifarResNet extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    let h = relu(this.bn1.forward(this.conv1.forward(x)));
+    let h = convNorm(x, this.conv1, this.bn1, { activation: 'relu' });
     h = this.layer3.forward(this.layer2.forward(this.layer1.forward(h)));
     return this.fc.forward(this.avgpool.forward(h).flatten(1));
   }

@@ -1,6 +1,8 @@
 import { checkInteger, show } from '../check.js';
 import { IndexOutOfRangeError, ValueError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
+import { ReLU } from './activation.js';
+import { convNorm, isBatchNorm, isConvolution } from './conv_norm.js';
 import { checkName, Module, type UnaryModule } from './module.js';
 import { Parameter } from './parameter.js';
 
@@ -66,7 +68,15 @@ export class Sequential extends Module {
   forward(x: Tensor): Tensor {
     const list = this.#list;
     let h = x;
-    for (let i = 0; i < list.length; i++) h = list[i]!.forward(h);
+    for (let i = 0; i < list.length; i++) {
+      const module = list[i]!;
+      const norm = list[i + 1];
+      if (isConvolution(module) && isBatchNorm(norm)) {
+        const activated = list[i + 2] instanceof ReLU && !list[i + 2]!.hooked;
+        h = convNorm(h, module, norm, { activation: activated ? 'relu' : 'none' });
+        i += activated ? 2 : 1;
+      } else h = module.forward(h);
+    }
     return h;
   }
 }

@@ -1,7 +1,7 @@
 import { checkBoolean, checkInteger, show } from '../check.js';
 import type { DType } from '../dtype.js';
 import { DTypeError, ShapeError, ValueError } from '../errors.js';
-import { conv1d, conv2d, convTranspose1d, convTranspose2d } from '../ops/conv.js';
+import { conv1d, conv2d, convTranspose1d, convTranspose2d, scaledConv, type ConvActivation } from '../ops/conv.js';
 import { spread, type Sizes } from '../ops/pool.js';
 import { empty } from '../ops/create.js';
 import type { Generator } from '../random.js';
@@ -152,6 +152,13 @@ export class Conv1d extends Conv {
     this.checkInput(x);
     return conv1d(x, this.weight, this.bias, this);
   }
+
+  /** act(scale · convolution without bias + shift), for results without gradient. @internal */
+  forwardScaled(x: Tensor, scale: Tensor, shift: Tensor, activation: ConvActivation): Tensor {
+    this.checkInput(x);
+    const { stride, padding, dilation, groups } = this;
+    return scaledConv(1, x, this.weight, scale, shift, { stride, padding, dilation, groups, activation });
+  }
 }
 
 /**
@@ -166,6 +173,13 @@ export class Conv2d extends Conv {
   forward(x: Tensor): Tensor {
     this.checkInput(x);
     return conv2d(x, this.weight, this.bias, this);
+  }
+
+  /** act(scale · convolution without bias + shift), for results without gradient. @internal */
+  forwardScaled(x: Tensor, scale: Tensor, shift: Tensor, activation: ConvActivation): Tensor {
+    this.checkInput(x);
+    const { stride, padding, dilation, groups } = this;
+    return scaledConv(2, x, this.weight, scale, shift, { stride, padding, dilation, groups, activation });
   }
 }
 

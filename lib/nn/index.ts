@@ -56,6 +56,7 @@ export {
   type ConvModuleOptions,
   type ConvTransposeModuleOptions,
 } from './conv.js';
+export { convNorm, type ConvNormOptions } from './conv_norm.js';
 export { Dropout } from './dropout.js';
 export { Embedding, type EmbeddingOptions } from './embedding.js';
 export { GatedLinear, Highway, Residual } from './gating.js';

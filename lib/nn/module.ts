@@ -124,6 +124,11 @@ export abstract class Module {
     };
   }
 
+  /** Whether a hook sees the results of this module. @internal */
+  get hooked(): boolean {
+    return this.#hooks !== null;
+  }
+
   // ------------------------------------------------------------------------------------------- what a module holds
 
   /** Named values among which parameters and children are looked for, in order. Containers add their items. */

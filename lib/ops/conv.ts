@@ -109,7 +109,7 @@ const forwardRule: Rule = {
   },
 };
 
-/** x (N,C,H,W), weight (M,C/groups,KH,KW) to y of `shape`. */
+/** x (N,C,H,W), weight (M,C/groups,KH,KW) to y of `shape`. With `scale`, which is for results without gradient, times that before the bias. */
 function forward(
   x: Tensor,
   weight: Tensor,
@@ -117,13 +117,14 @@ function forward(
   geometry: Geometry,
   shape: Shape,
   activation: ConvActivation = 'none',
+  scale: Tensor | null = null,
 ): Tensor {
   const a = contiguous(x);
   const w = contiguous(weight);
   const b = bias === null ? null : contiguous(bias);
   const fused = recording([a, w, b]) ? 'none' : activation;
   const y = result(shape, x.code);
-  emit(FORWARD, [a, w, b], [y], [...params(geometry), activations.indexOf(fused)], convNs(shape, w.shape));
+  emit(FORWARD, scale === null ? [a, w, b] : [a, w, b, scale], [y], [...params(geometry), activations.indexOf(fused)], convNs(shape, w.shape));
   const out = record(forwardRule, y, [a, w, b], [a, w], geometry);
   return fused === activation ? out : apply[activation](out);
 }
@@ -246,6 +247,7 @@ function conv(
   weight: Tensor,
   bias: Tensor | null,
   options: ConvOptions,
+  scale: Tensor | null = null,
 ): Tensor {
   const { x, w, channels, groups, batched } = operands(fn, rank, input, weight, bias, options.groups ?? 1, false);
   const stride = pair(fn, 'stride', options.stride ?? 1, rank, 1, 1);
@@ -277,7 +279,7 @@ function conv(
   }
   const out = [0, 1].map((d) => Math.floor((size[d]! - span[d]!) / stride[d]!) + 1);
   const geometry: Geometry = { stride, pad: before, dilation, groups };
-  const y = forward(x, w, bias, geometry, [x.shape[0]!, channels, out[0]!, out[1]!], activation);
+  const y = forward(x, w, bias, geometry, [x.shape[0]!, channels, out[0]!, out[1]!], activation, scale);
   return asInput(y, rank, batched);
 }
 
@@ -294,6 +296,19 @@ export const conv1d = (input: Tensor, weight: Tensor, bias: Tensor | null = null
  */
 export const conv2d = (input: Tensor, weight: Tensor, bias: Tensor | null = null, options: ConvOptions = {}): Tensor =>
   conv('conv2d', 2, input, weight, bias, options);
+
+/**
+ * A convolution whose result nothing differentiates, each channel scaled before the bias is added: what is left of batch norm by
+ * running statistics. scale (out) is contiguous. @internal
+ */
+export const scaledConv = (
+  rank: 1 | 2,
+  input: Tensor,
+  weight: Tensor,
+  scale: Tensor,
+  bias: Tensor,
+  options: ConvOptions,
+): Tensor => conv(`conv${rank}d`, rank, input, weight, bias, options, scale);
 
 function convTranspose(
   fn: string,
