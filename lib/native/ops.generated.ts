@@ -523,7 +523,7 @@ export const opSignatures = {
   vector_norm: { inputs: ['x'], outputs: ['out'], params: ['p'] },
   variance: { inputs: ['x'], outputs: ['out'], params: ['correction', 'root'] },
   matmul: { inputs: ['a', 'b', 'bias?'], outputs: ['out'], params: ['activation', 'accumulate'] },
-  conv2d: { inputs: ['x', 'weight', 'bias?'], outputs: ['y'], params: ['stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h', 'dilation_w', 'groups', 'winograd', 'activation'] },
+  conv2d: { inputs: ['x', 'weight', 'bias?', 'scale?'], outputs: ['y'], params: ['stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h', 'dilation_w', 'groups', 'winograd', 'activation'] },
   conv2d_backward_data: { inputs: ['dy', 'weight', 'bias?'], outputs: ['dx'], params: ['stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h', 'dilation_w', 'groups', 'winograd', 'activation'] },
   conv2d_backward_weight: { inputs: ['dy', 'x'], outputs: ['dweight'], params: ['stride_h', 'stride_w', 'pad_h', 'pad_w', 'dilation_h', 'dilation_w', 'groups', 'winograd'] },
   svd: { inputs: ['x'], outputs: ['u', 's', 'vt'], params: [] },
