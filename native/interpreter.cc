@@ -131,8 +131,8 @@ bool Interpreter::command(WordReader& reader, int64_t opcode) {
   for (int64_t i = 0; i < nout && error == nullptr; ++i) error = bind_output(op, i, &outputs[i], &out[i]);
   if (error == nullptr && op.index_inputs != 0) error = check_indices(op, nin, nout);
   if (error == nullptr) {
-    const Call call{
-        in, out, params, pool_.pool(), static_cast<int32_t>(nin), static_cast<int32_t>(nout), op.params, &keeper_};
+    const Call call{in,        out,     params, pool_.pool(), static_cast<int32_t>(nin), static_cast<int32_t>(nout),
+                    op.params, &keeper_};
     unfilled_ = nullptr;
     const Status status = kernels_[opcode](call);
     if (status == kOk) return true;

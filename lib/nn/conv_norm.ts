@@ -110,14 +110,20 @@ function foldedOf(conv: Convolution, norm: BatchNorm): Folded {
     return known;
   }
   const versions = from.map((t) => t?.storage.version ?? 0);
-  const [mean, variance, weight, bias, convBias] = from as [Tensor, Tensor, ...(Tensor | null)[]];
+  const [mean, variance, weight, bias, convBias] = from as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+    Tensor | null,
+    Tensor | null,
+  ];
   const [scale, shift] = noGrad(() => {
     const rstd = variance.add(norm.eps).rsqrt();
-    const factor = weight == null ? rstd : rstd.mul(weight);
-    const centre = (convBias == null ? mean.neg() : convBias.sub(mean)).mul(factor);
-    return [keep(factor), keep(bias == null ? centre : centre.add(bias))];
+    const factor = weight === null ? rstd : rstd.mul(weight);
+    const centre = (convBias === null ? mean.neg() : convBias.sub(mean)).mul(factor);
+    return [keep(factor), keep(bias === null ? centre : centre.add(bias))];
   });
-  const made: Folded = { from, versions, eps: norm.eps, scale: scale!, shift: shift! };
+  const made: Folded = { from, versions, eps: norm.eps, scale, shift };
   folded.set(norm, made);
   return made;
 }

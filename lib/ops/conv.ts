@@ -124,7 +124,13 @@ function forward(
   const b = bias === null ? null : contiguous(bias);
   const fused = recording([a, w, b]) ? 'none' : activation;
   const y = result(shape, x.code);
-  emit(FORWARD, scale === null ? [a, w, b] : [a, w, b, scale], [y], [...params(geometry), activations.indexOf(fused)], convNs(shape, w.shape));
+  emit(
+    FORWARD,
+    scale === null ? [a, w, b] : [a, w, b, scale],
+    [y],
+    [...params(geometry), activations.indexOf(fused)],
+    convNs(shape, w.shape),
+  );
   const out = record(forwardRule, y, [a, w, b], [a, w], geometry);
   return fused === activation ? out : apply[activation](out);
 }

@@ -92,8 +92,7 @@ inline T* kept_weights(const Correlation<T>& job, PackedWay way, int64_t size, b
   if (!keeper || job.images * job.h.out * job.w.out > kKeptPositions) return nullptr;
   const int64_t numbers[] = {way,        job.groups,  job.m,       job.c,      job.wm,      job.wc,
                              job.h.taps, job.h.first, job.h.every, job.w.taps, job.w.first, job.w.every};
-  return static_cast<T*>(
-      keeper->keep(keeper->self, 1, numbers, 12, static_cast<size_t>(size) * sizeof(T), ready));
+  return static_cast<T*>(keeper->keep(keeper->self, 1, numbers, 12, static_cast<size_t>(size) * sizeof(T), ready));
 }
 
 // Likewise, or scratch -1. Null: out of memory.

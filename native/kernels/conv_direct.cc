@@ -12,9 +12,9 @@ namespace {
 constexpr int64_t kBandPositions =
     768;                              // of a task; fewer where the channels take several blocks, which then are deeper
 constexpr int64_t kDepthBlock = 400;  // taps × channels summed in registers, about
-constexpr int64_t kCopyBytes = 96 * 1024;     // of copied input
+constexpr int64_t kCopyBytes = 96 * 1024;       // of copied input
 constexpr int64_t kLongCopyBytes = 256 * 1024;  // where it consists of one run of each channel, which is to be long
-constexpr int64_t kWeightBytes = 224 * 1024;  // of packed weights in use at a time
+constexpr int64_t kWeightBytes = 224 * 1024;    // of packed weights in use at a time
 constexpr int64_t kWantedTasks = 16;
 
 // tile(i, v) (+)= Σ_k a[k·kRows + i] · input[b[v] + at[k] …]: R channels × V vectors, each stored at out[v] + i·rs.

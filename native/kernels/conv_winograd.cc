@@ -274,7 +274,8 @@ bool winograd_pays(int64_t images, int64_t c, int64_t m, int64_t high, int64_t w
   // which are transformed, or read from memory where they are kept.
   const double positions = static_cast<double>(images) * static_cast<double>(high * wide);
   const double direct = positions * channels * 9 / 16 / 0.85;
-  const double tile_groups = tiles < kRows ? tiles + 1 : static_cast<double>(round_up(static_cast<int64_t>(tiles), kRows));
+  const double tile_groups =
+      tiles < kRows ? tiles + 1 : static_cast<double>(round_up(static_cast<int64_t>(tiles), kRows));
   const double products = tile_groups * channels * kFrequencies / 16 / 0.85;
   const double weights = channels * (positions <= kKeptPositions ? 10 : 20);
   const double transforms = tiles * static_cast<double>(c) * 24 + tiles * static_cast<double>(m) * 16;

@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as m from '../../lib/index.js';
 import type { Tensor } from '../../lib/index.js';
 
-const uniform = (shape: number[], seed: number): Tensor =>
-  m.rand(shape, { generator: new m.Generator(seed) }).sub(0.5);
+const uniform = (shape: number[], seed: number): Tensor => m.rand(shape, { generator: new m.Generator(seed) }).sub(0.5);
 
 const bytes = (data: m.TypedArray): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
