@@ -9,27 +9,20 @@ namespace MYELIN_ISA {
 namespace {
 
 constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking other threads does not pay
-constexpr double kTaskProducts = 1.5e6;  // multiply-adds of one task
+constexpr double kTaskProducts = 5e5;    // multiply-adds of one task
 constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are not split further
 constexpr int64_t kMaxTasks = 128;
-constexpr double kCopyStrips = 1, kTurnStrips = 3;  // what packing a panel of B costs: as it lies, or turned
-constexpr int64_t kPackBytes = int64_t{64} << 20;   // of one operand packed at once
+constexpr int64_t kMaxColumns = 64;  // of tasks
 constexpr size_t kLocalBytes = 16 * 1024;
 
 double products(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-template <class T>
-size_t plan_bytes(const Plan& plan) {
-  return static_cast<size_t>(plan.a_size + plan.b_size) * sizeof(T);
-}
-
-// A whole product on this thread; scratch holds plan_bytes.
+// A whole product on this thread; scratch holds task_bytes.
 template <class T>
 void run_alone(const Product<T>& p, const Plan& plan, T* scratch) {
-  for (int64_t unit = 0; unit < plan.a.units + plan.b.units; unit++) pack(p, plan, unit, scratch);
-  run_packed(p, plan, 0, p.m, 0, plan.panels, scratch);
+  run_task(p, plan, 0, p.m, 0, plan.panels, true, scratch);
 }
 
 // Panels × rows of one task.
@@ -37,91 +30,60 @@ struct Task {
   int64_t panels, rows;
 };
 
-// The cut into at most `most` tasks that leaves the busiest thread the least to do. A task computes panels × strips of kRows
-// tiles and packs its panels, which costs as much as some strips more (`packing`); about two tasks a thread are preferred.
-Task cut_evenly(int64_t panels, int64_t m, int64_t threads, int64_t most, double packing) {
-  const int64_t strips = divide_up(m, kRows);
-  Task best = {panels, strips * kRows};
+// The cut into at most `most` tasks that leaves the busiest thread the least to do, in units of a tile. A thread packs the panels
+// of its column of tasks once if it can hold them, else for every task.
+template <class T>
+Task cut_evenly(const Product<T>& p, const Plan& plan, int64_t threads, int64_t most) {
+  const int64_t strips = divide_up(p.m, kRows);
+  const double pack_a = plan.pack_a ? 0.6 : 0, pack_b = !plan.pack_b ? 0 : p.bcs == 1 ? 0.7 : 2.7;
+  Task best = {plan.panels, strips * kRows};
   double least = -1;
-  for (int64_t across = 1; across <= smaller(most, panels); across++) {
+  for (int64_t across = 1; across <= smaller(smaller(most, kMaxColumns), plan.panels); across++) {
     for (int64_t down = 1; across * down <= most && down <= strips; down++) {
-      const int64_t wide = divide_up(panels, across), high = divide_up(strips, down);
-      const int64_t tasks = divide_up(panels, wide) * divide_up(strips, high);
-      const double each = (static_cast<double>(wide) + 0.15) * (static_cast<double>(high) + packing);
-      const double uneven = static_cast<double>(tasks) / static_cast<double>(threads) - 2;
-      const double cost =
-          static_cast<double>(divide_up(tasks, threads)) * each * (1 + 0.005 * (uneven < 0 ? -uneven : uneven));
+      const int64_t wide = divide_up(plan.panels, across), high = divide_up(strips, down);
+      const int64_t columns = divide_up(plan.panels, wide), tasks = columns * divide_up(strips, high);
+      const int64_t rounds = divide_up(tasks, threads),
+                    packings = holds(p, wide) ? divide_up(columns, threads) : rounds;
+      const double each = (static_cast<double>(wide) + pack_a) * static_cast<double>(high) + 0.2;
+      const double cost = static_cast<double>(rounds) * each * (1 + 0.02 / static_cast<double>(rounds)) +
+                          static_cast<double>(packings * wide) * pack_b;
       if (least < 0 || cost < least) least = cost, best = {wide, high * kRows};
     }
   }
   return best;
 }
 
-// A whole product on the pool. What all tasks share (A, when it is packed) is packed first; each task packs its own panels of B, which
-// then come from its own cache. Every element of C is summed in the same order however the tasks are cut.
+// A whole product on the pool. A thread stays in its column of tasks while there are any, so that it packs the panels of B once, and
+// then helps with the next. Every element of C is summed in the same order however the tasks are cut.
 template <class T>
-Status run_together(const Product<T>& p, Plan plan, const Pool& pool) {
+Status run_together(Product<T> p, const Pool& pool) {
+  const Plan plan = make_plan(&p);
   const int64_t worth = static_cast<int64_t>(products(p.m, p.n, p.k) / kTaskProducts) + 1;
-  const int64_t most = pool.threads == 1 ? 1 : smaller(4 * pool.threads, worth);
-  const double packing = !plan.pack_b ? 0 : p.bcs == 1 ? kCopyStrips : kTurnStrips;
-  const auto [panels, rows] = cut_evenly(plan.panels, p.m, pool.threads, most, packing);
-  const int64_t panel_blocks = divide_up(plan.panels, panels);
-  if (plan.pack_b) plan.b.units = 0, plan.b_size = 0;
-  const size_t bytes = plan_bytes<T>(plan);
-  T* const packed = bytes == 0 ? nullptr : static_cast<T*>(pool.scratch(pool.self, -1, bytes));
-  if (bytes > 0 && !packed) return kOutOfMemory;
-  parallel_for(pool, plan.b.units + plan.a.units, 4, [&](int64_t begin, int64_t end, int) {
-    for (int64_t unit = begin; unit < end; unit++) pack(p, plan, unit, packed);
-  });
+  const int64_t most = pool.threads == 1 ? 1 : smaller(8 * pool.threads, worth);
+  const auto [panels, rows] = cut_evenly(p, plan, pool.threads, most);
+  const int64_t columns = divide_up(plan.panels, panels), down = divide_up(p.m, rows);
+  const int64_t workers = smaller(pool.threads, columns * down);
+  const size_t bytes = task_bytes(p, plan, panels);
+  int64_t next[kMaxColumns] = {};
   int32_t failed = 0;
-  parallel_for(pool, divide_up(p.m, rows) * panel_blocks, 1, [&](int64_t begin, int64_t end, int worker) {
-    T* const own = plan.pack_b ? static_cast<T*>(pool.scratch(pool.self, worker, kGroupBytes)) : nullptr;
-    if (plan.pack_b && !own) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-    for (int64_t t = begin; t < end; t++) {
-      const int64_t i = t / panel_blocks * rows, j = t % panel_blocks * panels;
-      const int64_t i1 = smaller(p.m, i + rows), j1 = smaller(plan.panels, j + panels);
-      if (plan.pack_b) {
-        run_packing(p, plan, i, i1, j, j1, packed, own);
-      } else {
-        run_packed(p, plan, i, i1, j, j1, packed);
+  parallel_for(pool, workers, 1, [&](int64_t begin, int64_t end, int worker) {
+    T* const own = bytes == 0 ? nullptr : static_cast<T*>(pool.scratch(pool.self, worker, bytes));
+    if (bytes > 0 && !own) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    for (int64_t unit = begin; unit < end; unit++) {
+      for (int64_t c = 0; c < columns; c++) {
+        const int64_t column = (unit * columns / workers + c) % columns, j = column * panels;
+        const int64_t j1 = smaller(plan.panels, j + panels);
+        bool fresh = true;
+        for (;;) {
+          const int64_t i = __atomic_fetch_add(&next[column], 1, __ATOMIC_RELAXED) * rows;
+          if (i >= p.m) break;
+          run_task(p, plan, i, smaller(p.m, i + rows), j, j1, fresh, own);
+          fresh = !holds(p, j1 - j);
+        }
       }
     }
   });
   return failed ? kOutOfMemory : kOk;
-}
-
-// Cuts a product whose packed operands would be too large: along k when even one panel is, else along n or m.
-template <class T>
-Status run_large(Product<T> p, const Pool& pool) {
-  const Plan plan = make_plan(&p);
-  const int64_t most = kPackBytes / static_cast<int64_t>(sizeof(T));
-  if (plan.a_size <= most && plan.b_size <= most) return run_together(p, plan, pool);
-  Product<T> part = p;
-  const int64_t depth = most / 1024 / kDepth<T> * kDepth<T>;
-  const bool cut_k = p.k > depth, cut_n = !cut_k && plan.b_size > most;
-  const int64_t size = cut_k ? p.k : cut_n ? p.n : p.m;
-  const int64_t step = cut_k ? depth : round_up(most / 2 / p.k, kRows * kColumns<T>);
-  for (int64_t from = 0; from < size; from += step) {
-    const int64_t length = smaller(step, size - from);
-    if (cut_k) {
-      const bool last = from + length >= p.k;
-      part.k = length, part.a = p.a + from * p.acs, part.b = p.b + from * p.brs;
-      part.out.beta = from == 0 ? p.out.beta : T(1);
-      part.out.bias = last ? p.out.bias : nullptr;
-      part.out.activation = last ? p.out.activation : kNoActivation;
-    } else {
-      if (cut_n) part.n = length, part.b = p.b + from * p.bcs;
-      if (!cut_n) part.m = length, part.a = p.a + from * p.ars;
-      const bool columns = cut_n != p.turned;  // of C the right way round
-      part.out.c = p.out.c + from * (columns ? p.out.ccs : p.out.crs);
-      if (p.out.bias && columns) part.out.bias = p.out.bias + from * p.out.bias_stride;
-    }
-    Product<T> straight = part;
-    if (straight.turned) turn(&straight);
-    const Status status = run_large(straight, pool);
-    if (status != kOk) return status;
-  }
-  return kOk;
 }
 
 // Batch dimensions, innermost first, with each operand's strides.
@@ -190,14 +152,14 @@ Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
   const double each = products(p.m, p.n, p.k), total = each * static_cast<double>(batch.count);
   if (total > kSerialProducts && (each > kBatchProducts || batch.count == 1)) {
     for (int64_t i = 0; i < batch.count; i++) {
-      const Status status = run_large(at(batch, p, i), pool);
+      const Status status = run_together(at(batch, p, i), pool);
       if (status != kOk) return status;
     }
     return kOk;
   }
   Product<T> first = p;
   const Plan plan = make_plan(&first);
-  const size_t bytes = plan_bytes<T>(plan);
+  const size_t bytes = task_bytes(first, plan, plan.panels);
   if (total <= kSerialProducts) {
     alignas(64) unsigned char local[kLocalBytes];
     void* scratch = bytes <= kLocalBytes ? local : pool.scratch(pool.self, -1, bytes);

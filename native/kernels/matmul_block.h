@@ -28,20 +28,19 @@ inline void turn(Product<T>* p) {
   p->turned = !q.turned;
 }
 
-// Block sizes: a slice of a B panel stays in L1 while a block of rows of A goes by, that block and a group of panels in L2.
-inline constexpr int64_t kPanelBytes = 24 * 1024, kGroupBytes = 12 * kPanelBytes;
+// Block sizes: a panel of B passes through L1 while a block of rows of A, which stays in L2, goes by. What a task packs of B may
+// take a part of the last level of cache.
+inline constexpr int64_t kPanelBytes = 32 * 1024, kBlockBytes = 192 * 1024, kHoldBytes = 6 << 20;
 template <class T>
 inline constexpr int64_t kDepth = kPanelBytes / (kColumns<T> * static_cast<int64_t>(sizeof(T))) / 16 * 16;
-inline constexpr int64_t kGroupPanels = kGroupBytes / kPanelBytes;
-inline constexpr int64_t kBlockRows = 96 / kRows * kRows;
 
 // Decided by the shape alone, so that results do not depend on the number of threads.
 struct Plan {
   bool pack_a, pack_b;
   int64_t depth;   // of one pass over C
+  int64_t rows;    // of a block, a multiple of kRows
   int64_t panels;  // of B, kColumns wide
-  Packing a, b;    // b: only the ragged last panel when B is read in place
-  int64_t a_size, b_size;
+  int64_t packed;  // the first of the panels that are packed; in place only the ragged last one is
 };
 
 template <class T>
@@ -63,43 +62,75 @@ Plan make_plan(Product<T>* p) {
   Plan plan;
   plan.panels = divide_up(p->n, kColumns<T>);
   plan.pack_b = !reads_in_place(p->m, p->n, p->k, p->bcs);
-  // Packing A once pays over enough panels of B; contiguous rows are read in place the longest, unless they lie whole pages
-  // apart, where all fall into the same few cache sets.
-  const bool in_rows = p->acs == 1 && p->ars * static_cast<int64_t>(sizeof(T)) % 4096 != 0;
-  const int64_t enough = in_rows ? 40 : p->acs == 1 || p->ars == 1 ? 6 : 2;
-  plan.pack_a = p->m > kRows && plan.panels >= enough;
+  plan.packed = plan.pack_b ? 0 : p->n % N == 0 ? plan.panels : plan.panels - 1;
   plan.depth = larger(1, round_up(divide_up(p->k, larger(1, divide_up(p->k, kDepth<T>))), 4));
-  const int64_t in_place = plan.pack_b ? 0 : p->n % N == 0 ? p->n : (plan.panels - 1) * kColumns<T>;
-  plan.a = make_packing<kRows>(plan.pack_a ? p->m : 0, p->k, plan.depth, p->ars, p->acs);
-  plan.b = make_packing<kColumns<T>>(p->n - in_place, p->k, plan.depth, p->bcs, p->brs);
-  plan.a_size = round_up(packed_size<kRows>(plan.a), 64);
-  plan.b_size = round_up(packed_size<kColumns<T>>(plan.b), 64);
+  plan.rows = kBlockBytes / (plan.depth * static_cast<int64_t>(sizeof(T))) / kRows * kRows;
+  // Contiguous rows of A are read in place, unless they lie whole pages apart, where all fall into the same few cache sets.
+  const bool in_rows = p->acs == 1 && (p->m <= plan.rows / 2 || p->ars * static_cast<int64_t>(sizeof(T)) % 4096 != 0);
+  plan.pack_a = p->m > kRows && !in_rows && plan.panels >= (p->acs == 1 || p->ars == 1 ? 6 : 2);
   return plan;
 }
 
-// One unit of the packing of A (those come last) and B; packed has room for b_size + a_size elements.
+// Rows of the next tile where `left` are left: kRows, but a last one that would waste more than half is evened out.
+inline int64_t strip_rows(int64_t left) {
+  return left <= kRows ? left : left < kRows + kRows / 2 ? (left + 1) / 2 : kRows;
+}
+
+// Elements from one packed strip of A to the next: whole pages would put all strips into the same few cache sets.
+inline int64_t strip_step(int64_t depth) { return round_up(kRows * depth, 16) + 16; }
+
+// Elements that a task of so many panels packs: a block of A, then panels of B, of all k if they may be held.
 template <class T>
-void pack(const Product<T>& p, const Plan& plan, int64_t unit, T* packed) {
-  if (unit < plan.b.units) {
-    pack_unit<T, kColumns<T>>(plan.b, p.b + (p.n - plan.b.width) * p.bcs, unit, packed);
-  } else {
-    pack_unit<T, kRows>(plan.a, p.a, unit - plan.b.units, packed + plan.b_size);
+bool holds(const Product<T>& p, int64_t panels) {
+  return panels * kColumns<T> * p.k * static_cast<int64_t>(sizeof(T)) <= kHoldBytes;
+}
+template <class T>
+int64_t block_size(const Product<T>& p, const Plan& plan) {
+  return plan.pack_a ? divide_up(smaller(plan.rows, p.m), kRows) * strip_step(plan.depth) : 0;
+}
+template <class T>
+size_t task_bytes(const Product<T>& p, const Plan& plan, int64_t panels) {
+  constexpr int64_t most = kHoldBytes / static_cast<int64_t>(sizeof(T));
+  const int64_t packed = smaller(panels, plan.panels - plan.packed);
+  return static_cast<size_t>(block_size(p, plan) + smaller(most, packed * kColumns<T> * p.k)) * sizeof(T);
+}
+
+// `width` rows of an operand, strips of at most kRows: packed as panels, of which `readable` rows may be read.
+template <class T>
+void pack_rows(const T* in, int64_t ars, int64_t acs, int64_t width, int64_t readable, int64_t depth, T* out) {
+  // Where neighbouring rows share cache lines, a few columns of all strips at a time.
+  const int64_t slice = ars == 1 ? 8 : depth;
+  for (int64_t k = 0; k < depth; k += slice) {
+    for (int64_t next = k + slice; ars == 1 && next < smaller(depth, k + 2 * slice); next++) {
+      for (int64_t i = 0; i < width; i += 64 / static_cast<int64_t>(sizeof(T))) prefetch(in + i + next * acs);
+    }
+    T* panel = out + k * kRows;
+    int64_t i = 0;
+    while (i < width) {
+      const int64_t rows = strip_rows(width - i);
+      pack_panel<T, kRows>(in + i * ars + k * acs, ars, acs, static_cast<int>(rows), readable - i,
+                           smaller(slice, depth - k), panel);
+      panel += strip_step(depth);
+      i += rows;
+    }
   }
 }
 
-// The slice of packed B that a block multiplies with: where panel `first` of it lies. With `copy`, its whole panels are not
-// there yet: the block's first tiles read B in place and leave them there.
+// Where a tile finds its panel of B: at b, rows bs apart. With `copy` it leaves the panel there, packed; of the panel after it,
+// which lies as b does, lines from `ahead` on are wanted soon.
 template <class T>
-struct PackedB {
-  T* data;
-  int64_t first;
-  bool copy;
+struct PanelB {
+  const T* b;
+  int64_t bs;
+  T* copy;
+  const T* ahead;
+  int64_t ahead_step;
 };
 
-// The part of C's rows [i0, i1) × panels [j0, j1) that k in [k0, k0 + plan.depth) gives; i0 is a multiple of kRows. a is the packed A.
+// The part of C's rows [i0, i1) × panel that k in [k0, k0 + plan.depth) gives. a is the packed A from row i0 on.
 template <class T>
-void run_block(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-               const T* packed_a, PackedB<T> packed_b) {
+void run_panel(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, int64_t i1, int64_t panel, const T* a,
+               PanelB<T> b) {
   constexpr int N = Vec<T>::N;
   alignas(64) T tile[kRows * kColumns<T>];
   alignas(64) T turned[kTurnedStride<T> * kColumns<T>];
@@ -109,74 +140,79 @@ void run_block(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, in
   e.beta = k0 == 0 ? p.out.beta : T(1);
   e.bias = last ? p.out.bias : nullptr;
   e.activation = last ? p.out.activation : kNoActivation;
-  const bool plain =
-      e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation && (e.beta == 0 || e.beta == 1);
-  const TileMode mode = e.beta == 0 ? kStore : kAdd;
+  const int64_t j = panel * kColumns<T>;
+  const int columns = static_cast<int>(smaller(kColumns<T>, p.n - j));
+  const int vectors = (columns + N - 1) / N;
+  const bool direct = e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation &&
+                      (e.beta == 0 || e.beta == 1) && columns % N == 0;
+  const TileMode mode = direct && e.beta != 0 ? kAdd : kStore;
   const auto* const micro = plan.pack_a ? micro_table<T, true>.at : micro_table<T, false>.at;
-  for (int64_t panel = j0; panel < j1; panel++) {
-    const int64_t j = panel * kColumns<T>;
-    const int columns = static_cast<int>(smaller(kColumns<T>, p.n - j));
-    const int vectors = (columns + N - 1) / N;
-    const T* b = p.b + j + k0 * p.brs;
-    int64_t bs = p.brs;
-    if (plan.pack_b || columns % N != 0) {
-      b = packed_b.data + (panel - packed_b.first) * depth * kColumns<T>;
-      bs = kColumns<T>;
+  const int64_t lines = divide_up(depth, divide_up(i1 - i0, kRows));
+  const T* ahead = b.ahead;
+  int64_t rows = 0;
+  for (int64_t i = i0; i < i1; i += rows) {
+    rows = strip_rows(i1 - i);
+    const T* const at = plan.pack_a ? a : p.a + i * p.ars + k0 * p.acs;
+    T* const target = direct ? e.c + i * e.crs + j : tile;
+    const int64_t ts = direct ? e.crs : kColumns<T>;
+    if (ahead) {
+      for (int64_t line = 0; line < lines; line++, ahead += b.ahead_step) prefetch_far(ahead);
     }
-    for (int64_t i = i0; i < i1; i += kRows) {
-      const int rows = static_cast<int>(smaller(kRows, i1 - i));
-      const T* a = plan.pack_a ? packed_a + (k0 * plan.a.panels * kRows + i * depth) : p.a + i * p.ars + k0 * p.acs;
-      const Micro<T> kernel = micro[rows - 1][vectors - 1];
-      const bool direct = plain && columns % N == 0;
-      T* const target = direct ? e.c + i * e.crs + j : tile;
-      const int64_t ts = direct ? e.crs : kColumns<T>;
-      if (packed_b.copy && i == i0 && columns == kColumns<T>) {
-        const auto first = plan.pack_a ? micro_copy<T, true> : micro_copy<T, false>;
-        first(depth, a, p.ars, p.acs, p.b + j + k0 * p.brs, p.brs, target, ts, direct ? mode : kStore,
-              packed_b.data + (panel - packed_b.first) * depth * kColumns<T>);
-      } else {
-        kernel(depth, a, p.ars, p.acs, b, bs, target, ts, direct ? mode : kStore);
-      }
-      if (direct) continue;
-      if (p.turned) {
-        turn_tile(tile, rows, columns, turned);
-        finish(e, turned, kTurnedStride<T>, j, columns, i, rows);
-      } else {
-        finish(e, tile, kColumns<T>, i, rows, j, columns);
-      }
+    if (b.copy) {
+      const auto first = plan.pack_a ? micro_copy<T, true> : micro_copy<T, false>;
+      first(depth, at, p.ars, p.acs, b.b, b.bs, target, ts, mode, b.copy);
+      b.b = b.copy, b.bs = kColumns<T>, b.copy = nullptr;
+    } else {
+      micro[rows - 1][vectors - 1](depth, at, p.ars, p.acs, b.b, b.bs, target, ts, mode);
+    }
+    a += strip_step(depth);
+    if (direct) continue;
+    const int height = static_cast<int>(rows);
+    if (p.turned) {
+      turn_tile(tile, height, columns, turned);
+      finish(e, turned, kTurnedStride<T>, j, columns, i, height);
+    } else {
+      finish(e, tile, kColumns<T>, i, height, j, columns);
     }
   }
 }
 
-// Rows [i0, i1) × panels [j0, j1) of C, B being packed whole or read in place.
+// Rows [i0, i1) × panels [j0, j1) of C. own has task_bytes for so many panels. Unless `fresh`, it holds these panels from the last
+// call, which holds() must allow.
 template <class T>
-void run_packed(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, T* packed) {
-  for (int64_t group = j0; group < j1; group += kGroupPanels) {
-    const int64_t end = smaller(j1, group + kGroupPanels);
-    for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += plan.depth) {
-      const PackedB<T> b = {packed + k0 * plan.b.panels * kColumns<T>, plan.panels - plan.b.panels, false};
-      for (int64_t i = i0; i < i1; i += kBlockRows) {
-        run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed + plan.b_size, b);
-      }
-    }
-  }
-}
-
-// Likewise, packing each group of panels of B into `own` (of kGroupBytes) when its turn comes; packed holds A alone.
-template <class T>
-void run_packing(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-                 const T* packed_a, T* own) {
-  for (int64_t group = j0; group < j1; group += kGroupPanels) {
-    const int64_t end = smaller(j1, group + kGroupPanels);
-    // Whole panels whose rows are contiguous are copied by the first tiles that read them.
-    const bool copy = p.bcs == 1 && i1 - i0 >= kRows;
-    const int64_t from = copy ? smaller(end, p.n / kColumns<T>) : group;
-    for (int64_t k0 = 0; k0 < p.k; k0 += plan.depth) {
-      const int64_t depth = smaller(plan.depth, p.k - k0);
-      pack_panels<T, kColumns<T>>(plan.b, p.b, k0, 0, depth, from, end, own + (from - group) * depth * kColumns<T>);
-      for (int64_t i = i0; i < i1; i += kBlockRows) {
-        const PackedB<T> b = {own, group, copy && i == i0};
-        run_block(p, plan, k0, i, smaller(i1, i + kBlockRows), group, end, packed_a, b);
+void run_task(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, bool fresh,
+              T* own) {
+  constexpr int64_t W = kColumns<T>;
+  const bool all = holds(p, j1 - j0);
+  const int64_t most = kHoldBytes / (W * plan.depth * static_cast<int64_t>(sizeof(T)));
+  T* const panels = own + block_size(p, plan);
+  for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += plan.depth) {
+    const int64_t depth = smaller(plan.depth, p.k - k0);
+    for (int64_t group = j0; group < j1; group += most) {
+      const int64_t end = smaller(j1, group + most), from = larger(group, plan.packed);
+      T* const packed = panels + (all ? k0 * larger(0, j1 - from) * W : 0);
+      for (int64_t i = i0; i < i1; i += plan.rows) {
+        const int64_t height = smaller(plan.rows, i1 - i);
+        if (plan.pack_a) pack_rows(p.a + i * p.ars + k0 * p.acs, p.ars, p.acs, height, p.m - i, depth, own);
+        for (int64_t panel = group; panel < end; panel++) {
+          const int64_t j = panel * W;
+          const T* const source = p.b + j * p.bcs + k0 * p.brs;
+          PanelB<T> b = {source, p.brs, nullptr, nullptr, p.brs};
+          if (panel >= from) {
+            T* const to = packed + (panel - from) * depth * W;
+            const int columns = static_cast<int>(smaller(W, p.n - j));
+            if (!(fresh && i == i0)) {
+              b.b = to, b.bs = W;
+            } else if (p.bcs == 1 && columns == W && strip_rows(height) == kRows) {
+              b.copy = to;
+              if (j + 2 * W <= p.n && panel + 1 < end) b.ahead = source + W;
+            } else {
+              pack_panel<T, static_cast<int>(W)>(source, p.bcs, p.brs, columns, p.n - j, depth, to);
+              b.b = to, b.bs = W;
+            }
+          }
+          run_panel(p, plan, k0, i, i + height, panel, own, b);
+        }
       }
     }
   }

@@ -50,12 +50,21 @@ void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t readable
       }
     }
   } else if (ks == 1) {
-    for (int64_t k = 0; k < depth; k += N) {
-      const int columns = depth - k < N ? static_cast<int>(depth - k) : N;
-      for (int w = 0; w < whole; w += N)
-        transpose_block<T, N>(in + w * ws + k, ws, width - w, columns, out + k * W + w, W);
+    // A cache line of each row at a time: rows that lie whole pages apart push each other out of the cache.
+    constexpr int64_t line = 64 / sizeof(T) > N ? 64 / sizeof(T) : N;
+    for (int64_t k0 = 0; k0 < depth; k0 += line) {
+      const int64_t k1 = k0 + line < depth ? k0 + line : depth;
+      for (int w = 0; w < whole; w += N) {
+        for (int64_t k = k0; k < k1; k += N) {
+          const int columns = k1 - k < N ? static_cast<int>(k1 - k) : N;
+          transpose_block<T, N>(in + w * ws + k, ws, width - w, columns, out + k * W + w, W);
+        }
+      }
       if constexpr (rest > 0) {
-        transpose_block<T, rest>(in + whole * ws + k, ws, width - whole, columns, out + k * W + whole, W);
+        for (int64_t k = k0; k < k1; k += N) {
+          const int columns = k1 - k < N ? static_cast<int>(k1 - k) : N;
+          transpose_block<T, rest>(in + whole * ws + k, ws, width - whole, columns, out + k * W + whole, W);
+        }
       }
     }
   } else {
@@ -70,61 +79,6 @@ inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// Rows of k packed at a time where neighbouring rows of the operand share cache lines.
-inline constexpr int64_t kSlice = 8;
-
-// How an operand of `width` rows and k columns is packed: cut along k into blocks of `depth`, each a sequence of panels of
-// W rows. The work is cut into units that may be done in any order: where neighbouring rows share cache lines (ws = 1),
-// a slice of k by many panels, else all of a block by few.
-struct Packing {
-  int64_t width, k, depth, ws, ks;
-  int64_t panels, slice, slices, group, groups, units;
-};
-template <int W>
-inline Packing make_packing(int64_t width, int64_t k, int64_t depth, int64_t ws, int64_t ks) {
-  Packing q = {width, k, depth, ws, ks, divide_up(width, W), 0, 0, 0, 0, 0};
-  q.slice = ws == 1 ? 4 * kSlice : depth;
-  q.slices = divide_up(depth, q.slice);
-  q.group = ws == 1 ? 1024 / W : larger(1, 8192 / (W * depth));
-  q.groups = divide_up(q.panels, q.group);
-  q.units = divide_up(k, depth) * q.slices * q.groups;
-  return q;
-}
-// Elements of the packed operand.
-template <int W>
-inline int64_t packed_size(const Packing& q) {
-  return q.panels * W * q.k;
-}
-// Where `panel` of the block of k that starts at k0 lies.
-template <int W>
-inline int64_t panel_at(int64_t panels, int64_t k, int64_t depth, int64_t k0, int64_t panel) {
-  return (k0 * panels + panel * smaller(depth, k - k0)) * W;
-}
-
-// Of the block of k that starts at k0, [from, from + part) of panels [p0, p1): out is where panel p0 lies.
-template <class T, int W>
-void pack_panels(const Packing& q, const T* in, int64_t k0, int64_t from, int64_t part, int64_t p0, int64_t p1,
-                 T* out) {
-  const int64_t depth = smaller(q.depth, q.k - k0), slice = q.ws == 1 ? kSlice : part;
-  for (int64_t k = from; k < from + part; k += slice) {
-    for (int64_t panel = p0; panel < p1; panel++) {
-      const int64_t w = panel * W;
-      pack_panel<T, W>(in + w * q.ws + (k0 + k) * q.ks, q.ws, q.ks, static_cast<int>(smaller(W, q.width - w)),
-                       q.width - w, smaller(slice, from + part - k), out + (panel - p0) * depth * W + k * W);
-    }
-  }
-}
-
-template <class T, int W>
-void pack_unit(const Packing& q, const T* in, int64_t unit, T* out) {
-  const int64_t group = unit % q.groups, rest = unit / q.groups;
-  const int64_t k0 = rest / q.slices * q.depth, from = rest % q.slices * q.slice;
-  const int64_t part = smaller(q.slice, smaller(q.depth, q.k - k0) - from);
-  if (part <= 0) return;
-  const int64_t first = group * q.group, last = smaller(q.panels, first + q.group);
-  pack_panels<T, W>(q, in, k0, from, part, first, last, out + panel_at<W>(q.panels, q.k, q.depth, k0, first));
-}
 
 // The kRows × kColumns tile turned: out[j·kTurnedStride + i] = tile[i·kColumns + j] for i < rows, j < columns.
 template <class T>
