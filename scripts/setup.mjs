@@ -1,6 +1,6 @@
 // Brings a clone to where it runs: dependencies, the native core, dist. What is current is left alone, so that a second run
 // takes a fraction of a second. Needs nothing but Node.js; what it says goes to standard error.
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildNative, isCurrent } from './build-native.mjs';
@@ -43,7 +43,14 @@ async function installDependencies() {
 /** What dist depends on, hashed. */
 function libHash() {
   const sources = filesBelow('lib', (name) => name.endsWith('.ts'));
-  return hashFiles(['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', ...sources]);
+  return hashFiles([
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'scripts/build-lib.mjs',
+    ...sources,
+  ]);
 }
 
 const stampOfDist = join(root, 'dist', '.stamp');
@@ -57,19 +64,9 @@ async function buildDist() {
   if (readIfThere(join(root, 'lib', 'native', 'ops.generated.ts')) !== currentOps()) {
     throw new StageError('lib/native/ops.generated.ts is not what native/ops.def says', '', 'run `npm run generate`');
   }
-  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  await runQuietly('tsc', process.execPath, [tsc, '-p', 'tsconfig.build.json']);
-  removeStale(hash);
-}
-
-/** Removes from dist what no source makes any more, and stamps it. @param {string} hash */
-function removeStale(hash) {
-  const sources = new Set(filesBelow('lib', (name) => name.endsWith('.ts')).map((path) => path.slice(4, -3)));
-  const made = /^dist[\\/](.*?)\.(?:js|js\.map|d\.ts)$/;
-  for (const path of filesBelow('dist', () => true)) {
-    const module = made.exec(path)?.[1];
-    if (module !== undefined && !sources.has(module)) rmSync(join(root, path));
-  }
+  // Its own dependencies may have come just now.
+  const { buildLib } = await import('./build-lib.mjs');
+  await buildLib();
   writeFileSync(stampOfDist, hash);
 }
 

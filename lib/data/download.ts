@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { checkInteger, checkNumber, show } from '../check.js';
@@ -175,6 +173,7 @@ async function finish({ to, part, sha256, bytes }: Job): Promise<string> {
 async function hashIfFile(path: string): Promise<string | undefined> {
   try {
     if (!(await stat(path)).isFile()) return undefined;
+    const { createHash } = await import('node:crypto');
     const hash = createHash('sha256');
     for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
     return hash.digest('hex');
@@ -272,11 +271,12 @@ async function request(url: URL, have: number, job: Job): Promise<http.IncomingM
 }
 
 /** One request; resolves with the head of the answer. */
-function ask(url: URL, have: number, { timeoutMs, signal }: Job): Promise<http.IncomingMessage> {
-  return new Promise((resolveAnswer, reject) => {
+async function ask(url: URL, have: number, { timeoutMs, signal }: Job): Promise<http.IncomingMessage> {
+  // Loaded by the first download: most programs make none, and it takes as long as a tenth of importing the library.
+  const { default: client } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  return await new Promise((resolveAnswer, reject) => {
     const headers: http.OutgoingHttpHeaders = { 'user-agent': 'myelin', 'accept-encoding': 'identity' };
     if (have > 0) headers.range = `bytes=${have}-`;
-    const client = url.protocol === 'https:' ? https : http;
     const asked = client.get(url, { headers, agent: false, ...(signal === undefined ? {} : { signal }) });
     // Not the socket's own timeout: that one also counts while a name is looked up, but never fires while connecting.
     const timer = setTimeout(() => asked.destroy(stall(timeoutMs)), timeoutMs);

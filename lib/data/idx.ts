@@ -1,11 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { constants, gunzip as gunzipCallback } from 'node:zlib';
 import { checkInteger, show } from '../check.js';
 import { FileFormatError, OutOfMemoryError } from '../errors.js';
 import { checkPath, ioError } from '../io/atomic.js';
-
-const gunzip = promisify(gunzipCallback);
 
 /** Element types of IDX files by their code. */
 const types = {
@@ -124,8 +121,9 @@ export async function readMaybeGzip(fn: string, path: string, maxBytes: number):
     if (bytes.length > maxBytes) throw tooLong();
     return bytes;
   }
+  const { constants, gunzip } = await import('node:zlib');
   try {
-    return await gunzip(bytes, { maxOutputLength: maxBytes, finishFlush: constants.Z_FINISH });
+    return await promisify(gunzip)(bytes, { maxOutputLength: maxBytes, finishFlush: constants.Z_FINISH });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLong();

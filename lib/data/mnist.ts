@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkBoolean, checkOneOf, show } from '../check.js';
@@ -206,6 +205,7 @@ async function readPublished(path: string, file: PublishedFile, shape: number[],
     );
   }
   if (file.sha256 !== undefined) {
+    const { createHash } = await import('node:crypto');
     const got = createHash('sha256').update(bytes).digest('hex');
     if (got !== file.sha256) {
       throw new FileFormatError(

@@ -1,14 +1,20 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from '../errors.js';
 import type { Addon } from './stream.js';
 
 const require = createRequire(import.meta.url);
 
-/** The package's directory: both lib/native and dist/native lie two levels below it. */
-const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
+/** The package's directory: the nearest one above this file that has a package.json. */
+const packageRoot = ((): string => {
+  const from = dirname(fileURLToPath(import.meta.url));
+  for (let at = from; ; at = dirname(at)) {
+    if (existsSync(join(at, 'package.json'))) return at;
+    if (at === dirname(at)) return dirname(from);
+  }
+})();
 
 /** CMake configurations by the names that `MYELIN_BUILD` takes. */
 const configurations = { release: 'Release', debug: 'Debug', sanitize: 'Sanitize', thread: 'Thread' } as const;
