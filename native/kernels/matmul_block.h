@@ -156,7 +156,7 @@ void run_panel(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, in
     T* const target = direct ? e.c + i * e.crs + j : tile;
     const int64_t ts = direct ? e.crs : kColumns<T>;
     if (ahead) {
-      for (int64_t line = 0; line < lines; line++, ahead += b.ahead_step) prefetch_far(ahead);
+      for (int64_t line = 0; line < lines; line++, ahead += b.ahead_step) prefetch(ahead);
     }
     if (b.copy) {
       const auto first = plan.pack_a ? micro_copy<T, true> : micro_copy<T, false>;

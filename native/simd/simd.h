@@ -117,11 +117,6 @@ template <class T>
 MYELIN_INLINE void prefetch(const T* p) {
   __builtin_prefetch(p, 0, 3);
 }
-// Into the second-level cache.
-template <class T>
-MYELIN_INLINE void prefetch_far(const T* p) {
-  __builtin_prefetch(p, 0, 2);
-}
 
 // The registers that arithmetic is done in: unsigned for integers, so that they wrap.
 template <class T>
