@@ -1,7 +1,7 @@
 // Makes dist: types by tsc, a file each as lib has them; code bundled by Rollup, because finding and opening a hundred small modules
 // takes longer than all else that an import does. `index.js` is one file; the command and what tests load by itself share chunks,
 // so that a command loads only its own parts.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { isAbsolute, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rollup } from 'rollup';
