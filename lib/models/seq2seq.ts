@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { additiveAttention } from '../nn/attention.js';
 import { Embedding } from '../nn/embedding.js';
+import { normal_ } from '../nn/init.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { GRU, GRUCell } from '../nn/rnn.js';
@@ -12,6 +13,11 @@ import type { Generator } from '../random.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import type { StepModel } from './beam.js';
+
+/** Fills embeddings from N(0, 0.1²): beside the recurrent weights of U(±1/√width), N(0, 1) drowns the state that counts positions. */
+function initEmbeddings({ generator }: Seq2SeqOptions, ...embeddings: readonly Embedding[]): void {
+  for (const { weight } of embeddings) normal_(weight, 0, 0.1, generator);
+}
 
 /** Options of {@link Seq2Seq} and {@link AttentionSeq2Seq}. */
 export interface Seq2SeqOptions {
@@ -43,6 +49,7 @@ export class Seq2Seq extends Module implements StepModel<Tensor> {
     this.enc = new GRU(width, width, options);
     this.dec = new GRU(width, width, options);
     this.out = new Linear(width, targetVocabulary, options);
+    initEmbeddings(options, this.src_emb, this.tgt_emb);
   }
 
   /** source (S, B), the target's tokens so far (T, B): logits (T, B, vocabulary) of those that follow. */
@@ -102,6 +109,7 @@ export class AttentionSeq2Seq extends Module implements StepModel<AttentionState
     this.attn_w2 = new Linear(width, width, plain);
     this.attn_v = new Linear(width, 1, plain);
     this.out = new Linear(width, targetVocabulary, options);
+    initEmbeddings(options, this.src_emb, this.tgt_emb);
   }
 
   /** source (S, B), the target's tokens so far (T, B): logits (T, B, vocabulary) and the attention's weights (T, S, B). */

@@ -8,12 +8,15 @@ namespace MYELIN_ISA {
 namespace {
 
 constexpr int64_t kBlockTiles = 24;        // of a task, about
-constexpr int64_t kDepthBlock = 64;        // channels summed in registers: short sums keep the rounding error low
+constexpr int64_t kDepthPart = 64;         // channels whose weights a task transforms
 constexpr int64_t kManyWeights = 3 << 20;  // transformed elements from which they are not kept but made by each task
 constexpr int64_t kFewTiles = 384;         // up to which that serves
 
 template <class T>
 constexpr int64_t kChannelsOut = 2 * kColumns<T>;  // of one round of products
+
+// Channels summed in registers, of c: short sums, and few of them, keep the rounding error low.
+inline int64_t depth_block(int64_t c) { return c > 256 ? 32 : 64; }
 
 // Sizes that follow from the job. Rows of tiles are counted through all images.
 template <class T>
@@ -98,9 +101,10 @@ template <class T>
 void multiply_tiles(const WinogradPlan<T>& plan, int64_t tiles, const T* input, int64_t input_step, const T* weights,
                     int64_t panels, T* products, int64_t step) {
   constexpr int64_t W = kColumns<T>;
+  const int64_t block = depth_block(plan.c);
   for (int f = 0; f < kFrequencies; f++) {
-    for (int64_t c = 0; c < plan.c; c += kDepthBlock) {
-      const int64_t depth = smaller(kDepthBlock, plan.c - c);
+    for (int64_t c = 0; c < plan.c; c += block) {
+      const int64_t depth = smaller(block, plan.c - c);
       for (int64_t p = 0; p < panels; p++) {
         const T* const b = weights + p * plan.panel_size + f * plan.weight_step + c * W;
         for (int64_t t = 0; t < tiles; t += kRows) {
@@ -187,11 +191,11 @@ Status by_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, const Po
   bool ready;
   T* const weights = packed_weights(job, kWinogradPanels, job.groups * plan.panels * plan.panel_size, &ready);
   if (!weights) return kOutOfMemory;
-  const int64_t parts = divide_up(plan.c, kDepthBlock);
+  const int64_t parts = divide_up(plan.c, kDepthPart);
   parallel_for(pool, ready ? 0 : job.groups * plan.panels * parts, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; i++) {
-      const int64_t panel = i / parts, c = i % parts * kDepthBlock;
-      transform_weights(job, plan, panel / plan.panels, panel % plan.panels, c, smaller(plan.c, c + kDepthBlock),
+      const int64_t panel = i / parts, c = i % parts * kDepthPart;
+      transform_weights(job, plan, panel / plan.panels, panel % plan.panels, c, smaller(plan.c, c + kDepthPart),
                         weights + panel * plan.panel_size);
     }
   });

@@ -48,13 +48,15 @@ void for_products(const Geometry& g, const F& visit) {
               }
 }
 
-// ‖got - want‖ <= tolerance · ‖want‖
-void compare_norm(const char* what, const Geometry& g, const Doubles& got, const Doubles& want, double tolerance) {
+// ‖got - want‖ <= tolerance · ‖want‖, or of `terms`, squared, where want is a sum of larger ones.
+void compare_norm(const char* what, const Geometry& g, const Doubles& got, const Doubles& want, double tolerance,
+                  double terms = 0) {
   double error = 0, norm = 0;
   for (size_t i = 0; i < want.size(); ++i) {
     error += (got[i] - want[i]) * (got[i] - want[i]);
     norm += want[i] * want[i];
   }
+  if (terms > norm) norm = terms;
   char detail[256];
   snprintf(detail, sizeof(detail),
            "x %ld,%ld,%ld,%ld m %ld k %ld,%ld out %ld,%ld groups %ld stride %ld,%ld pad %ld,%ld dilation %ld,%ld: "
@@ -78,14 +80,16 @@ void check_scaled(const Geometry& g, DType dtype, Array* x, Array* weight, Array
     want[static_cast<size_t>(k)] += xs[static_cast<size_t>(i)] * ws[static_cast<size_t>(j)];
   });
   const Doubles shift = bias ? bias->values() : Doubles(static_cast<size_t>(g.m));
+  double terms = 0;
   for (size_t i = 0; i < want.size(); ++i) {
     const size_t m = i / static_cast<size_t>(g.oh * g.ow) % static_cast<size_t>(g.m);
+    terms += by[m] * want[i] * by[m] * want[i];
     const double v = by[m] * want[i] + shift[m];
     want[i] = activation == 1 ? (v > 0 ? v : 0) : activation == 2 ? tanh(v) : v;
   }
   expect(run("conv2d scaled", isa::conv2d, {x, weight, bias, &scale}, {&y}, g.params(true, activation)) == kOk,
          "conv2d scaled status");
-  compare_norm("conv2d scaled", g, y.values(), want, tolerance);
+  compare_norm("conv2d scaled", g, y.values(), want, tolerance, terms);
 }
 
 void check(const Geometry& g, DType dtype, bool bias, int activation, double scale = 1) {
