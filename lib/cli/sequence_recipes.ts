@@ -39,7 +39,7 @@ export const sequenceRecipes: Readonly<Record<SequenceDataset, { readonly model:
   },
   translation: {
     model: 'seq2seq-attention',
-    recipe: { ...pairs, lr: 2e-3, schedule: 'warmup-cosine', warmup: 200, batches: null, epochs: 8 },
+    recipe: { ...pairs, lr: 2e-3, schedule: 'warmup-cosine', warmup: 200, batches: null, epochs: 5 },
   },
 };
 
