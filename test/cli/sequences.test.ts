@@ -103,7 +103,7 @@ describe('myelin train, eval and generate for text', () => {
     const more = Array.from({ length: 40 }, (_, i) => `No ${i} sing.\tNein ${i} singe.`);
     await writeFile(join(cwd, 'pairs.txt'), [...pairs, ...pairs, ...more, ''].join('\r\n'));
     const args = ['--dataset', 'translation', '--data-dir', 'pairs.txt', '--out', 'run', ...one];
-    const { code, out, err } = await myelin(['train', ...args, '--epochs', '20', '--batch-size', '16'], { cwd });
+    const { code, out, err } = await myelin(['train', ...args, '--epochs', '60', '--batch-size', '16'], { cwd });
     expect([code, err.includes('test_token_accuracy')]).toEqual([0, true]);
     expect(out).toContain('  →  ');
     expect((await readdir(join(cwd, 'run'))).sort()).toEqual(
