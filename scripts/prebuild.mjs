@@ -1,10 +1,11 @@
 // Makes prebuilds/<platform>-<arch>/myelin.node with prebuildify. It expects node-gyp's command line: this file is also the
-// shim that it calls instead, which hands over to cmake-js. With --if-stale it does nothing where they are current.
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+// shim that it calls instead, which takes the addon of build/Release, or hands another architecture over to cmake-js. With --if-stale
+// it does nothing where they are current.
+import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { cmakeJs, nativeHash } from './build-native.mjs';
+import { buildDirectory, buildNative, cmakeJs, isCurrent, nativeHash } from './build-native.mjs';
 import { exclusively, readIfThere, root } from './project.mjs';
 import { runMain, stage } from './stage.mjs';
 
@@ -13,11 +14,14 @@ const workshop = join(root, 'build', 'prebuild');
 
 /** prebuildify runs this as node-gyp: `rebuild --target=… --arch=… --release`. @param {readonly string[]} args */
 async function shim(args) {
-  const arch = args.find((arg) => arg.startsWith('--arch='))?.slice('--arch='.length);
+  const arch = args.find((arg) => arg.startsWith('--arch='))?.slice('--arch='.length) ?? process.arch;
   const directory = join(workshop, 'build', 'Release');
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  await cmakeJs(directory, 'Release', arch === undefined ? [] : ['-a', arch]);
+  if (arch !== process.arch) return cmakeJs(directory, 'Release', ['-a', arch]);
+  // The same sources, flags and architecture as build/Release: compiling them again would give the same file.
+  if (!isCurrent('release')) await buildNative('release');
+  copyFileSync(join(buildDirectory('release'), 'myelin.node'), join(directory, 'myelin.node'));
 }
 
 async function prebuild() {
