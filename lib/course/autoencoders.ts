@@ -9,7 +9,7 @@ import { CosineAnnealingLR } from '../optim/schedulers.js';
 import type { Tensor } from '../tensor.js';
 import { picture, plot, sheet, tiles } from './chart.js';
 import { numbersOf, short } from './common.js';
-import { digits } from './digits.js';
+import { digits, type Digits } from './digits.js';
 import type { Finding, Setting } from './experiment.js';
 
 /** Squared error an image of MNIST's test digits that so many principal components leave. */
@@ -18,11 +18,12 @@ const known: Readonly<Record<number, number>> = { 2: 43.645, 16: 21.058, 30: 13.
 /** PCA, and linear, deep, denoising and sparse autoencoders of digits: errors and reconstructions. In full all 60,000 and 20 epochs. */
 export async function run(setting: Setting): Promise<Finding> {
   const { full } = setting;
-  const epochs = full ? 20 : 10;
-  const [{ x }, { x: test }] = await Promise.all([
-    digits(setting, 'train', full ? 60_000 : 12_000),
-    digits(setting, 'test'),
-  ]);
+  const [train, test] = await Promise.all([digits(setting, 'train', full ? 60_000 : 12_000), digits(setting, 'test')]);
+  return compare(setting, train, test, full ? 20 : 10);
+}
+
+/** All of them fitted to `train` and judged by what they leave of `test`. */
+export async function compare(setting: Setting, { x }: Digits, { x: test }: Digits, epochs: number): Promise<Finding> {
   const errorOf = (reconstruct: (x: Tensor) => Tensor): Promise<number> =>
     noGrad(() => reconstruct(test).sub(test).square().sum(1).mean()).item();
   const components: Record<string, unknown> = {};

@@ -6,14 +6,18 @@ import { crossEntropy } from '../ops/loss.js';
 import { Adam } from '../optim/adam.js';
 import { picture, sheet, tiles } from './chart.js';
 import { numbersOf, short } from './common.js';
-import { digits } from './digits.js';
+import { digits, type Digits } from './digits.js';
 import type { Finding, Setting } from './experiment.js';
 
 /** What hidden units of 784-200-200-10 look for in digits, beside the weights of logistic regression. In full all 60,000 and 6 epochs. */
 export async function run(setting: Setting): Promise<Finding> {
   const { full } = setting;
-  const epochs = full ? 6 : 3;
   const [train, test] = await Promise.all([digits(setting, 'train', full ? 60_000 : 12_000), digits(setting, 'test')]);
+  return compare(setting, train, test, full ? 6 : 3);
+}
+
+/** Both networks trained on `train` and judged by `test`. */
+export async function compare(setting: Setting, train: Digits, test: Digits, epochs: number): Promise<Finding> {
   const learn = async (model: MLP, stream: number): Promise<number> => {
     const optimizer = new Adam(model.parameters(), { lr: 1e-3 });
     const data = new TensorDataset(train.x, train.y);

@@ -5,6 +5,8 @@ import { describe, expect, it } from 'vitest';
 import type { Digits } from '../../lib/course/digits.js';
 import type { Setting } from '../../lib/course/experiment.js';
 import { experiments } from '../../lib/course/index.js';
+import { compare as autoencoders } from '../../lib/course/autoencoders.js';
+import { compare as hiddenWeights } from '../../lib/course/hidden_weights.js';
 import { compare } from '../../lib/course/rbm.js';
 import { fromTypedArray } from '../../lib/ops/create.js';
 import { Generator } from '../../lib/random.js';
@@ -25,6 +27,19 @@ async function figuresOf(name: string): Promise<Figures> {
   const { figures, picture } = await run(setting);
   expect(picture).toMatchObject({ concat: expect.any(Array) as unknown });
   return JSON.parse(JSON.stringify(figures)) as Figures;
+}
+
+const bytes = gunzipSync(readFileSync(new URL('../golden/digits.bin.gz', import.meta.url)));
+
+/** Some of 1000 digits of 14 × 14, each pixel `zoom` times as wide and high. */
+function digits(from: number, to: number, zoom = 1): Digits {
+  const small = Float32Array.from(bytes.subarray(196 * from, 196 * to), (v) => v / 255);
+  return {
+    x: fromTypedArray(small, [to - from, 14, 1, 14, 1])
+      .expand([to - from, 14, zoom, 14, zoom])
+      .reshape([to - from, 196 * zoom ** 2]),
+    y: fromTypedArray(Int32Array.from(bytes.subarray(196_000 + from, 196_000 + to)), [to - from]),
+  };
 }
 
 describe('myelin course', () => {
@@ -141,16 +156,48 @@ describe('experiments', () => {
     expect((await figuresOf('growth'))['gpt3']).toEqual({ year: 2020, parameters: 174_604_259_328 });
   });
 
+  it('playground: learns what two units can tell apart', async () => {
+    const figures = await figuresOf('playground');
+    for (const name of ['circle', 'xor', 'gauss']) expect(figures[name].test.accuracy).toBeGreaterThan(0.97);
+    expect(figures['spiral'].test.accuracy).toBeLessThan(0.9);
+  });
+
+  it('depth: more layers fit random labels in fewer epochs', async () => {
+    const figures = await figuresOf('depth');
+    const nets = [1, 2, 3, 4].map((layers) => figures[`${layers}_layers`] as Figures);
+    expect(nets.map((net) => net['parameters'] as number)).toEqual([15_208, 15_210, 15_235, 15_319]);
+    const epochs = nets.map((net) => net['epochs_to_1_percent_error'] as number);
+    expect(epochs).toEqual([...epochs].sort((a, b) => b - a));
+    for (const net of nets) expect(net['final_error_percent']).toBe(0);
+  });
+
+  it('double-descent: wide networks fit wrong labels and yet err less than those that just can', async () => {
+    const { h_9, h_120, h_300 } = await figuresOf('double-descent');
+    expect(h_9.train_error).toBeGreaterThan(50);
+    expect(h_300.train_error).toBeLessThan(5);
+    expect(h_300.test_error).toBeLessThan(h_120.test_error);
+  });
+
+  it('hidden-weights: hidden units beat pixels', async () => {
+    const { figures, picture } = await hiddenWeights(setting, digits(0, 800, 2), digits(800, 1000, 2), 4);
+    expect(picture).toMatchObject({ concat: [expect.anything(), expect.anything()] });
+    const { logistic, mlp } = figures['test_accuracy'] as Figures;
+    expect(logistic).toBeGreaterThan(0.6);
+    expect(mlp).toBeGreaterThan(logistic as number);
+  });
+
+  it('autoencoders: more components leave less, the linear one no less than they do', async () => {
+    const { figures } = await autoencoders(setting, digits(0, 800, 2), digits(800, 1000, 2), 10);
+    const { principal_components: pca, squared_error: errors } = figures as Figures;
+    const left = Object.values<Figures>(pca).map(({ error }) => error as number);
+    expect(left).toEqual([...left].sort((a, b) => b - a));
+    expect(errors['linear 784-30-784']).toBeGreaterThan(pca.k_30.error);
+    // The mean image leaves this.
+    for (const error of Object.values<number>(errors)) expect(error).toBeLessThan(60);
+  });
+
   it('rbm: hidden units beat pixels on nudged digits', async () => {
-    const bytes = gunzipSync(readFileSync(new URL('../golden/digits.bin.gz', import.meta.url)));
-    const part = (from: number, to: number): Digits => ({
-      x: fromTypedArray(
-        Float32Array.from(bytes.subarray(196 * from, 196 * to), (v) => v / 255),
-        [to - from, 196],
-      ),
-      y: fromTypedArray(Int32Array.from(bytes.subarray(196_000 + from, 196_000 + to)), [to - from]),
-    });
-    const { pixels, hidden } = await compare(setting, part(0, 600), part(600, 1000), { by: 2, epochs: 12 });
+    const { pixels, hidden } = await compare(setting, digits(0, 600), digits(600, 1000), { by: 2, epochs: 12 });
     expect(100 * (hidden.accuracy - pixels.accuracy)).toBeGreaterThan(10);
   });
 });
