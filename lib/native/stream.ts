@@ -100,7 +100,7 @@ export const addon: Addon = loadAddon();
   const expected = Object.keys(opcode);
   if (expected.length !== addon.ops.length || expected.some((name, i) => name !== addon.ops[i])) {
     throw new NativeError(
-      'native core: its op table differs from the one this JavaScript was built with; run `npm run build`',
+      'native core: its op table differs from the one this JavaScript was built with; run `npm run setup`',
     );
   }
 }
