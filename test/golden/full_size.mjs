@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import * as m from '../../dist/index.js';
 
 const PYTHON = process.env.PYTHON ?? '/usr/bin/python3';
-const NAMES = ['alexnet', 'vgg11', 'googlenet-aux', 'resnet18', 'resnet50', 'densenet121'];
+const NAMES = ['alexnet', 'vgg11', 'vgg16', 'googlenet-aux', 'resnet18', 'resnet50', 'densenet121'];
 const STEPS = 10;
 /** Batches of two are normalised to ±1: that magnifies rounding, and training would magnify it further. */
 const rateOf = (name) => (/^(alexnet|vgg\d+)$/.test(name) ? 1e-3 : 1e-5);
