@@ -1,21 +1,38 @@
 /**
  * Writes ONNX models (protocol buffers, by hand: tag = field·8 + wire type, lengths and integers as varints). As much as the bench
- * needs: graphs of float32 with one input `x` and one output `y`.
+ * needs: graphs of float32 and int64.
  */
 
-/** A node's attributes: integers, lists of integers, numbers. */
-export type Attributes = Readonly<Record<string, number | readonly number[]>>;
+type AttributeValue = number | string | readonly number[];
 
-const FLOAT = 1;
+/** A node's attributes: integers, lists of integers, numbers, text. */
+export type Attributes = Readonly<Record<string, AttributeValue>>;
+
+/** An input or output: its name, its shape (a name is a size that differs between calls), its elements. */
+export interface Value {
+  readonly name: string;
+  readonly shape: readonly (number | string)[];
+  readonly type?: 'float32' | 'int64';
+}
+
+const TYPES = { float32: 1, int64: 7 } as const;
 const VARINT = 0;
 const BYTES = 2;
 const FIXED32 = 5;
 
 function varint(value: number): number[] {
   const bytes: number[] = [];
-  // Negative 64-bit integers do not occur: every one written here is a size or an enumeration.
+  if (value < 0) return negative(value);
   for (; value > 127; value = Math.floor(value / 128)) bytes.push((value % 128) + 128);
   return [...bytes, value];
+}
+
+/** In 64 bits, two's complement. */
+function negative(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = BigInt.asUintN(64, BigInt(value));
+  for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) + 128);
+  return [...bytes, Number(rest)];
 }
 
 const integer = (field: number, value: number): Buffer =>
@@ -33,8 +50,9 @@ function float(field: number, value: number): Buffer {
   return Buffer.concat([Buffer.from(varint(field * 8 + FIXED32)), content]);
 }
 
-function attribute(name: string, value: number | readonly number[]): Buffer {
-  const [FLOAT_KIND, INT_KIND, INTS_KIND] = [1, 2, 7];
+function attribute(name: string, value: AttributeValue): Buffer {
+  const [FLOAT_KIND, INT_KIND, STRING_KIND, INTS_KIND] = [1, 2, 3, 7];
+  if (typeof value === 'string') return bytes(5, [bytes(1, name), bytes(4, value), integer(20, STRING_KIND)]);
   if (typeof value !== 'number')
     return bytes(5, [bytes(1, name), ...value.map((each) => integer(8, each)), integer(20, INTS_KIND)]);
   return Number.isInteger(value)
@@ -42,21 +60,10 @@ function attribute(name: string, value: number | readonly number[]): Buffer {
     : bytes(5, [bytes(1, name), float(2, value), integer(20, FLOAT_KIND)]);
 }
 
-/** name, type float32 and shape. */
-const valueInfo = (field: number, name: string, shape: readonly number[]): Buffer =>
-  bytes(field, [
-    bytes(1, name),
-    bytes(
-      2,
-      bytes(1, [
-        integer(1, FLOAT),
-        bytes(
-          2,
-          shape.map((size) => bytes(1, integer(1, size))),
-        ),
-      ]),
-    ),
-  ]);
+function valueInfo(field: number, { name, shape, type = 'float32' }: Value): Buffer {
+  const sizes = shape.map((size) => bytes(1, typeof size === 'string' ? bytes(2, size) : integer(1, size)));
+  return bytes(field, [bytes(1, name), bytes(2, bytes(1, [integer(1, TYPES[type]), bytes(2, sizes)]))]);
+}
 
 /** A graph under construction: nodes and weights in the order in which they are added. */
 export class Graph {
@@ -64,23 +71,46 @@ export class Graph {
   #count = 0;
 
   /** Adds a node and returns the name of its result. */
-  node(op: string, inputs: readonly string[], attributes: Attributes = {}, output = `t${this.#count++}`): string {
+  node(op: string, inputs: readonly string[], attributes: Attributes = {}, output?: string): string {
+    return this.nodes(op, inputs, [output ?? this.#name()], attributes)[0]!;
+  }
+
+  /** Adds a node of several results, named or as many as `outputs` says; their names. */
+  nodes(
+    op: string,
+    inputs: readonly string[],
+    outputs: number | readonly string[],
+    attributes: Attributes = {},
+  ): readonly string[] {
+    const names = typeof outputs === 'number' ? Array.from({ length: outputs }, () => this.#name()) : outputs;
     const named = Object.entries(attributes).map(([name, value]) => attribute(name, value));
-    this.#parts.push(bytes(1, [...inputs.map((each) => bytes(1, each)), bytes(2, output), bytes(4, op), ...named]));
-    return output;
+    const ends = [...inputs.map((each) => bytes(1, each)), ...names.map((each) => bytes(2, each))];
+    this.#parts.push(bytes(1, [...ends, bytes(4, op), ...named]));
+    return names;
   }
 
   /** Adds weights and returns their name. */
-  weight(name: string, values: Float32Array, shape: readonly number[]): string {
+  weight(name: string, values: Float32Array | BigInt64Array, shape: readonly number[]): string {
     const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
     const sizes = shape.map((size) => integer(1, size));
-    this.#parts.push(bytes(5, [...sizes, integer(2, FLOAT), bytes(8, name), bytes(9, raw)]));
+    const type = values instanceof Float32Array ? TYPES.float32 : TYPES.int64;
+    this.#parts.push(bytes(5, [...sizes, integer(2, type), bytes(8, name), bytes(9, raw)]));
     return name;
   }
 
-  /** The model from `x` to `y`, of operator set 13. */
-  model(input: readonly number[], output: readonly number[]): Uint8Array {
-    const graph = [...this.#parts, bytes(2, 'bench'), valueInfo(11, 'x', input), valueInfo(12, 'y', output)];
-    return Buffer.concat([integer(1, 8), bytes(7, graph), bytes(8, [bytes(1, ''), integer(2, 13)])]);
+  /** Adds constants, as sizes and scales are, and returns their name. */
+  constant(values: Float32Array | BigInt64Array, shape: readonly number[] = [values.length]): string {
+    return this.weight(this.#name(), values, shape);
+  }
+
+  /** The model between these ends, of operator set 20. */
+  model(inputs: readonly Value[], outputs: readonly Value[]): Uint8Array {
+    const ends = [...inputs.map((each) => valueInfo(11, each)), ...outputs.map((each) => valueInfo(12, each))];
+    const graph = [...this.#parts, bytes(2, 'bench'), ...ends];
+    return Buffer.concat([integer(1, 9), bytes(7, graph), bytes(8, [bytes(1, ''), integer(2, 20)])]);
+  }
+
+  #name(): string {
+    return `t${this.#count++}`;
   }
 }
