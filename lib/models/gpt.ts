@@ -78,20 +78,18 @@ class Attention extends Module {
   /** x (B, T, width); with a cache, x are the tokens from `start` on. */
   forward(x: Tensor, cache: KVCache['layers'][number] | null, start: number): Tensor {
     const qkv = this.c_attn.forward(x);
-    const { dropout: p, generator } = this.#parts;
-    const drops = this.training && p > 0;
-    if (cache === null && !drops) return this.c_proj.forward(packedAttention([qkv], this.heads, { causal: true }));
+    if (cache === null) {
+      const dropout = this.training ? this.#parts.dropout : 0;
+      const options = { causal: true, dropout, generator: this.#parts.generator };
+      return this.c_proj.forward(packedAttention([qkv], this.heads, options));
+    }
     const [batch, steps, width] = x.shape as [number, number, number];
     const parts = reshape(qkv, [batch, steps, 3, this.heads, width / this.heads]);
     const [q, k, v] = [0, 1, 2].map((i) => transpose(parts.select(2, i), 1, 2)) as [Tensor, Tensor, Tensor];
-    let y: Tensor;
-    if (cache === null) y = scaledDotProductAttention(q, k, v, { causal: true, dropout: p, generator });
-    else {
-      narrow(cache.k, 2, start, steps).copy_(k);
-      narrow(cache.v, 2, start, steps).copy_(v);
-      const [keys, values] = [cache.k, cache.v].map((all) => narrow(all, 2, 0, start + steps)) as [Tensor, Tensor];
-      y = scaledDotProductAttention(q, keys, values, { mask: causalMask(start, steps) });
-    }
+    narrow(cache.k, 2, start, steps).copy_(k);
+    narrow(cache.v, 2, start, steps).copy_(v);
+    const [keys, values] = [cache.k, cache.v].map((all) => narrow(all, 2, 0, start + steps)) as [Tensor, Tensor];
+    const y = scaledDotProductAttention(q, keys, values, { mask: causalMask(start, steps) });
     return this.c_proj.forward(reshape(permute(y, [0, 2, 1, 3]), [batch, steps, width]));
   }
 }

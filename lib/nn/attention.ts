@@ -8,6 +8,7 @@ import {
   packedAttention,
   scaledDotProductAttention,
   weightedSum,
+  type AttentionOptions,
 } from '../ops/attention.js';
 import { add } from '../ops/binary.js';
 import { empty, where } from '../ops/create.js';
@@ -15,7 +16,7 @@ import { linear, matmul } from '../ops/matmul.js';
 import { dropout } from '../ops/random.js';
 import { mean } from '../ops/reduce.js';
 import { softmax } from '../ops/softmax.js';
-import { expand, narrow, reshape, squeeze, transpose, unsqueeze } from '../ops/views.js';
+import { narrow, reshape, squeeze, transpose, unsqueeze } from '../ops/views.js';
 import type { Generator } from '../random.js';
 import { formatShape } from '../shape.js';
 import type { Tensor } from '../tensor.js';
@@ -124,33 +125,71 @@ export class MultiheadAttention extends Module {
     }
     this.#check(query, key, value);
     const single = query.ndim === 2;
-    const inner = (x: Tensor): Tensor => (single ? unsqueeze(x, 0) : this.batchFirst ? x : transpose(x, 0, 1));
-    const q = inner(query);
-    const k = key === query ? q : inner(key);
-    const v = value === key ? k : value === query ? q : inner(value);
-    const mask = this.#mask(q, k, options);
+    const q = this.#batchFirst(query);
+    const k = key === query ? q : this.#batchFirst(key);
+    const v = value === key ? k : value === query ? q : this.#batchFirst(value);
+    const mask = this.#mask(q, k.shape[1]!, options);
     const drop = this.training ? this.dropout : 0;
     let context: Tensor;
     let weights: Tensor | null = null;
-    if (drop === 0 && !needWeights && this.in_proj_weight !== null && k === v) {
-      context = this.#packed(q, k, mask, causal);
+    const given = { mask, causal, dropout: drop, generator: this.#generator };
+    if (!needWeights && this.in_proj_weight !== null && k === v) {
+      context = this.#packed(q, k, given);
     } else {
-      const [queries, keys, values] = this.#heads(q, k, v);
+      const [queries, keys, values] = [q, k, v].map((x, i) => this.#heads(x, i)) as [Tensor, Tensor, Tensor];
       if (needWeights) {
         weights = attentionWeights(queries, keys, { mask, causal });
         weights = dropout(weights, { p: drop, training: drop > 0, generator: this.#generator });
         context = matmul(weights, values);
       } else {
-        const given = { mask, causal, dropout: drop, generator: this.#generator };
         context = scaledDotProductAttention(queries, keys, values, given);
       }
-      context = reshape(transpose(context, 1, 2), [q.shape[0]!, q.shape[1]!, this.embedDim]);
+      context = this.#joined(context);
     }
-    const projected = this.out_proj.forward(context);
-    const output = single ? squeeze(projected, 0) : this.batchFirst ? projected : transpose(projected, 0, 1);
+    const output = this.#asGiven(this.out_proj.forward(context), single);
     if (weights === null) return [output, null];
     const shown = averageAttnWeights ? mean(weights, 1) : weights;
     return [output, single ? squeeze(shown, 0) : shown];
+  }
+
+  /**
+   * The keys and values (B, heads, Tk, E / heads) of key (Tk, B, kdim) and value (Tk, B, vdim), or batch first: what {@link attend} looks
+   * at, to be kept while queries come one after another.
+   */
+  keysValues(key: Tensor, value: Tensor = key): [keys: Tensor, values: Tensor] {
+    return [this.#heads(this.#batchFirst(key), 1), this.#heads(this.#batchFirst(value), 2)];
+  }
+
+  /** As {@link forward} gives, without weights, for the keys and values that {@link keysValues} made. */
+  attend(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    options: Omit<MultiheadCallOptions, 'needWeights' | 'averageAttnWeights'> = {},
+  ): Tensor {
+    const q = this.#batchFirst(query);
+    const given = {
+      mask: this.#mask(q, keys.shape[2]!, options),
+      causal: options.causal ?? false,
+      dropout: this.training ? this.dropout : 0,
+      generator: this.#generator,
+    };
+    const context = scaledDotProductAttention(this.#heads(q, 0), keys, values, given);
+    return this.#asGiven(this.out_proj.forward(this.#joined(context)), query.ndim === 2);
+  }
+
+  #batchFirst(x: Tensor): Tensor {
+    return x.ndim === 2 ? unsqueeze(x, 0) : this.batchFirst ? x : transpose(x, 0, 1);
+  }
+
+  /** The inverse: (B, T, E) as queries are given. */
+  #asGiven(x: Tensor, single: boolean): Tensor {
+    return single ? squeeze(x, 0) : this.batchFirst ? x : transpose(x, 0, 1);
+  }
+
+  /** (B, heads, T, E / heads) as (B, T, E). */
+  #joined(x: Tensor): Tensor {
+    return reshape(transpose(x, 1, 2), [x.shape[0]!, x.shape[2]!, this.embedDim]);
   }
 
   /** Throws unless widths, batch and lengths fit. */
@@ -173,35 +212,31 @@ export class MultiheadAttention extends Module {
   }
 
   /** Self-attention, or attention to one memory, with the projections left side by side. */
-  #packed(q: Tensor, k: Tensor, mask: Tensor | null, causal: boolean): Tensor {
+  #packed(q: Tensor, k: Tensor, given: AttentionOptions): Tensor {
     const e = this.embedDim;
     const weight = this.in_proj_weight!;
     const bias = this.in_proj_bias;
-    if (q === k) return packedAttention([linear(q, weight, bias)], this.numHeads, { mask, causal });
+    if (q === k) return packedAttention([linear(q, weight, bias)], this.numHeads, given);
     const part = (from: number, count: number): [Tensor, Tensor | null] => [
       narrow(weight, 0, from * e, count * e),
       bias === null ? null : narrow(bias, 0, from * e, count * e),
     ];
-    return packedAttention([linear(q, ...part(0, 1)), linear(k, ...part(1, 2))], this.numHeads, { mask, causal });
+    return packedAttention([linear(q, ...part(0, 1)), linear(k, ...part(1, 2))], this.numHeads, given);
   }
 
-  /** The projections as (B, heads, T, E / heads). */
-  #heads(q: Tensor, k: Tensor, v: Tensor): [Tensor, Tensor, Tensor] {
+  /** Projection `part` of queries, keys or values as (B, heads, T, E / heads). */
+  #heads(x: Tensor, part: number): Tensor {
     const e = this.embedDim;
-    const own = [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight];
-    return [q, k, v].map((x, i) => {
-      const weight: Tensor = own[i] ?? narrow(this.in_proj_weight!, 0, i * e, e);
-      const bias = this.in_proj_bias === null ? null : narrow(this.in_proj_bias, 0, i * e, e);
-      const y = linear(x, weight, bias);
-      return transpose(reshape(y, [y.shape[0]!, y.shape[1]!, this.numHeads, e / this.numHeads]), 1, 2);
-    }) as [Tensor, Tensor, Tensor];
+    const own = [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight][part];
+    const weight: Tensor = own ?? narrow(this.in_proj_weight!, 0, part * e, e);
+    const bias = this.in_proj_bias === null ? null : narrow(this.in_proj_bias, 0, part * e, e);
+    const y = linear(x, weight, bias);
+    return transpose(reshape(y, [y.shape[0]!, y.shape[1]!, this.numHeads, e / this.numHeads]), 1, 2);
   }
 
   /** Both masks as one to add, or where there is one of bools, one that says what counts; broadcasts to (B, heads, Tq, Tk). */
-  #mask(q: Tensor, k: Tensor, { keyPaddingMask = null, attnMask = null }: MultiheadCallOptions): Tensor | null {
+  #mask(q: Tensor, tk: number, { keyPaddingMask = null, attnMask = null }: MultiheadCallOptions): Tensor | null {
     const [batch, tq] = q.shape as [number, number];
-    const tk = k.shape[1]!;
-    const full = [batch, this.numHeads, tq, tk];
     let padding = keyPaddingMask;
     if (padding !== null) {
       if (padding.ndim === 1) padding = unsqueeze(padding, 0);
@@ -221,17 +256,17 @@ export class MultiheadAttention extends Module {
           `MultiheadAttention: expected attnMask of shape [${tq}, ${tk}] or [${rows}, ${tq}, ${tk}], got ${formatShape(pairs.shape)}`,
         );
       }
-      if (pairs.ndim === 3) pairs = reshape(pairs, full);
+      if (pairs.ndim === 3) pairs = reshape(pairs, [batch, this.numHeads, tq, tk]);
     }
     if (padding === null || pairs === null) {
       const only = padding ?? pairs;
-      return only === null ? null : expand(only.dtype === 'bool' ? only.logicalNot() : only, full);
+      return only?.dtype === 'bool' ? only.logicalNot() : only;
     }
     if (padding.dtype === 'bool' && pairs.dtype === 'bool') {
-      return expand(padding.logicalNot().logicalAnd(pairs.logicalNot()), full);
+      return padding.logicalNot().logicalAnd(pairs.logicalNot());
     }
     const added = (m: Tensor): Tensor => (m.dtype === 'bool' ? where(m, -Infinity, 0).to(q.dtype) : m);
-    return expand(add(added(padding), added(pairs)), full);
+    return add(added(padding), added(pairs));
   }
 
   protected override extraRepr(): string {

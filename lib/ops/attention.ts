@@ -13,7 +13,7 @@ import { add, ge, logicalAnd, mul } from './binary.js';
 import { contiguous } from './cast.js';
 import { arange, where, zeros } from './create.js';
 import { gemmNs, matmul } from './matmul.js';
-import { dropout as drop } from './random.js';
+import { drawDropout, dropWith } from './random.js';
 import { amax } from './reduce.js';
 import { softmax } from './softmax.js';
 import { tanh } from './unary.js';
@@ -21,6 +21,7 @@ import { expand, narrow, permute, transpose, unsqueeze, viewAs } from './views.j
 
 const ATTENTION = opcodeOf('attention');
 const ATTENTION_BACKWARD = opcodeOf('attention_backward');
+const ATTENTION_MASK_BACKWARD = opcodeOf('attention_mask_backward');
 const ADDITIVE_SCORES = opcodeOf('additive_scores');
 const ADDITIVE_SCORES_BACKWARD = opcodeOf('additive_scores_backward');
 const MATMUL = opcodeOf('matmul');
@@ -43,7 +44,7 @@ interface Heads {
   q: Tensor;
   k: Tensor;
   v: Tensor;
-  /** (N, H, Tq, Tk) or null. */
+  /** Of 4 dimensions that broadcast to (N, H, Tq, Tk), or null. */
   mask: Tensor | null;
   scale: number;
   causal: boolean;
@@ -52,6 +53,8 @@ interface Heads {
 interface Spec {
   scale: number;
   causal: boolean;
+  /** What dropout of the weights draws from, and its probability: the parameters of `dropout`. */
+  dropout: readonly number[];
   heads: number;
   /** How many of q, k and v each source holds: 1 1 1 in (N,H,T,D); 3, or 1 2, side by side in (N,T,count·H·D). */
   counts: readonly number[];
@@ -68,11 +71,11 @@ const attentionRule: Rule = {
     const n = counts.length;
     const sources = counts.map((_, i) => node.saved(i));
     const mask = spec.masked ? node.saved(n) : null;
-    if (isGradEnabled() || node.needs(n)) {
+    if (isGradEnabled()) {
       const inputs: Sources = [...sources, mask];
       const compose = (list: Sources): Tensor[] => {
         const heads = split(list.slice(0, n) as Tensor[], list[n] ?? null, spec);
-        const out = composed(heads, null);
+        const out = composed(heads, spec.dropout);
         return [isPacked(spec) ? flat(out) : out];
       };
       return composedGradients(node, inputs, compose, [dy]);
@@ -81,7 +84,7 @@ const attentionRule: Rule = {
     const [out, statistics] = [n + 1, n + 2].map((i) => node.saved(spec.masked ? i : i - 1)) as [Tensor, Tensor];
     const [batch, heads, tq, d] = q.shape as [number, number, number, number];
     const rows = isPacked(spec) ? headsOf(dy, 0, 1, heads) : dy;
-    const dout = lastContiguous(rows);
+    const inputs = [q, k, v, wholeMask(mask, q, k), out, statistics, lastContiguous(rows)];
     const lengths = [tq, k.shape[2]!, k.shape[2]!];
     const widths = [d, d, v.shape[3]!];
     let next = 0;
@@ -90,20 +93,24 @@ const attentionRule: Rule = {
       next += count;
       return result([batch, lengths[at]!, count, heads, widths[at]!], q.code);
     });
-    emit(
-      ATTENTION_BACKWARD,
-      [q, k, v, mask, out, statistics, dout],
-      grads,
-      [spec.scale, spec.causal ? 1 : 0],
-      gemmNs(5 * q.numel * k.shape[2]!),
-    );
-    return grads.map((g, i) => {
+    emit(ATTENTION_BACKWARD, inputs, grads, parametersOf(spec), gemmNs(5 * q.numel * k.shape[2]!));
+    const found: Tensor[] = grads.map((g, i) => {
       const [, t, count, h, w] = g.shape as [number, number, number, number, number];
       if (isPacked(spec)) return viewAs(g, sources[i]!.shape);
       return g.asView([batch, h, t, w], [t * count * h * w, w, count * h * w, 1], 0);
     });
+    if (!node.needs(n)) return found;
+    const dmask = result(mask!.shape, q.code);
+    emit(ATTENTION_MASK_BACKWARD, inputs, [dmask], parametersOf(spec), gemmNs(2 * q.numel * k.shape[2]!));
+    return [...found, dmask];
   },
 };
+
+const parametersOf = ({ scale, causal, dropout }: Spec): number[] => [scale, causal ? 1 : 0, ...dropout];
+
+/** The mask as (N, H, Tq, Tk), without a copy. */
+const wholeMask = (mask: Tensor | null, q: Tensor, k: Tensor): Tensor | null =>
+  mask === null ? null : expand(mask.detach(), [...q.shape.slice(0, 3), k.shape[2]!]);
 
 const isPacked = ({ counts }: Spec): boolean => counts.length < 3;
 
@@ -149,9 +156,9 @@ function fused(sources: readonly Tensor[], mask: Tensor | null, spec: Spec): Ten
   const statistics = savedResult(kept, [2, n, h, tq], q.code);
   emit(
     ATTENTION,
-    [q, k, v, mask],
+    [q, k, v, wholeMask(mask, q, k)],
     [rows, statistics],
-    [spec.scale, spec.causal ? 1 : 0],
+    parametersOf(spec),
     gemmNs(2 * q.numel * k.shape[2]!) + 2 * n * h * tq * k.shape[2]!,
   );
   const out = isPacked(spec)
@@ -184,12 +191,17 @@ function weights(q: Tensor, k: Tensor, mask: Tensor | null, scale: number, causa
   return where(some, softmax(where(some, masked, 0), -1), 0);
 }
 
-/** The same out of differentiable parts; `dropped` is applied to the weights. */
-function composed({ q, k, v, mask, scale, causal }: Heads, dropped: ((p: Tensor) => Tensor) | null): Tensor {
+/** The same out of differentiable parts. */
+function composed({ q, k, v, mask, scale, causal }: Heads, dropout: readonly number[]): Tensor {
   const p = weights(q, k, mask, scale, causal);
-  return matmul(dropped === null ? p : dropped(p), v);
+  return matmul(dropout[3]! > 0 ? dropWith(p, dropout) : p, v);
 }
 
+/** The parameters of dropout of `n` weights, drawn where it is a matter of chance. */
+const drawn = (fn: string, p: number, generator: Generator | undefined, n: number): number[] =>
+  p > 0 && p < 1 ? [...drawDropout(fn, generator, n), p] : [0, 0, 0, p];
+
+/** Throws unless the mask broadcasts to `full`. */
 function checkMask(fn: string, mask: Tensor | null, q: Tensor, full: Shape): Tensor | null {
   if (mask === null) return null;
   checkTensor(fn, 'mask', mask);
@@ -202,7 +214,7 @@ function checkMask(fn: string, mask: Tensor | null, q: Tensor, full: Shape): Ten
       `${fn}: expected a mask that broadcasts to ${formatShape(full)}, got ${formatShape(mask.shape)}`,
     );
   }
-  return expand(mask, full);
+  return mask;
 }
 
 interface Prepared extends Heads {
@@ -243,16 +255,23 @@ function prepare(fn: string, query: Tensor, key: Tensor, value: Tensor, options:
 
 /** (…, A, B) as (N, H, A, B). */
 function fourDimensional(x: Tensor): Tensor {
-  if (x.ndim === 4) return x;
-  if (x.ndim === 2) return unsqueeze(unsqueeze(x, 0), 0);
-  if (x.ndim === 3) return unsqueeze(x, 0);
-  return viewAs(x, [numelOf(x.shape.slice(0, -3)), ...x.shape.slice(-3)]);
+  const missing = new Array<number>(Math.max(4 - x.ndim, 0)).fill(1);
+  return viewAs(x, [...missing, ...fold(x.shape)]);
+}
+
+/** A shape of at most four dimensions, the first ones made one. */
+const fold = (shape: Shape): Shape => (shape.length <= 4 ? shape : [numelOf(shape.slice(0, -3)), ...shape.slice(-3)]);
+
+/** A mask that broadcasts to `full` as one of 4 dimensions. */
+function foldMask(mask: Tensor, full: Shape): Tensor {
+  const repeats = numelOf(mask.shape.slice(0, -3)) === 1;
+  return fourDimensional(full.length <= 4 || repeats ? mask : expand(mask, full));
 }
 
 /**
  * softmax(scale·q kᵀ + mask) v (Vaswani et al., "Attention is all you need", 2017) with q (…, Tq, D), k (…, Tk, D) and
- * v (…, Tk, Dv); gives (…, Tq, Dv). The matrix of scores is never built (Dao et al., "FlashAttention", 2022), but for dropout,
- * gradients of the mask and derivatives of second order. A query that sees no key gets zeros.
+ * v (…, Tk, Dv); gives (…, Tq, Dv). The matrix of scores is never built (Dao et al., "FlashAttention", 2022), but for derivatives of
+ * second order. A query that sees no key gets zeros.
  */
 export function scaledDotProductAttention(
   query: Tensor,
@@ -263,17 +282,18 @@ export function scaledDotProductAttention(
   const fn = 'scaledDotProductAttention';
   const p = checkNumber(fn, 'dropout', options.dropout ?? 0, { min: 0, max: 1 });
   const heads = prepare(fn, query, key, value, options);
-  if (p > 0) return composed(heads, (w) => drop(w, { p, generator: options.generator }));
+  const { lead, scale, causal } = heads;
   const [q, k, v] = [heads.q, heads.k, heads.v].map((x) => lastContiguous(fourDimensional(x))) as [
     Tensor,
     Tensor,
     Tensor,
   ];
-  const mask = heads.mask === null ? null : fourDimensional(heads.mask);
-  const { scale, causal } = heads;
-  const spec: Spec = { scale, causal, heads: q.shape[1]!, counts: [1, 1, 1], masked: mask !== null };
+  const full = [...lead, q.shape[2]!, k.shape[2]!];
+  const mask = heads.mask === null ? null : foldMask(heads.mask, full);
+  const dropout = drawn(fn, p, options.generator, numelOf(full));
+  const spec: Spec = { scale, causal, dropout, heads: q.shape[1]!, counts: [1, 1, 1], masked: mask !== null };
   const out = fused([q, k, v], mask, spec);
-  return viewAs(out, [...heads.lead, ...out.shape.slice(-2)]);
+  return viewAs(out, [...lead, ...out.shape.slice(-2)]);
 }
 
 /**
@@ -287,25 +307,27 @@ export function attentionWeights(query: Tensor, key: Tensor, options: Omit<Atten
 
 /**
  * Attention of `heads` heads on projections that lie side by side: one source (N, T, 3·H·D) of q, k and v, or two, q (N, Tq, H·D) and
- * (N, Tk, 2·H·D) of k and v. Gives (N, Tq, H·D). `mask` is of shape (N, H, Tq, Tk), may be expanded. @internal
+ * (N, Tk, 2·H·D) of k and v. Gives (N, Tq, H·D). `mask` broadcasts to (N, H, Tq, Tk). @internal
  */
 export function packedAttention(
   sources: readonly [Tensor] | readonly [Tensor, Tensor],
   heads: number,
-  { mask = null, causal = false }: { mask?: Tensor | null; causal?: boolean } = {},
+  { mask = null, causal = false, dropout = 0, generator }: Omit<AttentionOptions, 'scale'> = {},
 ): Tensor {
+  const fn = 'attention';
   const width = sources.length === 1 ? sources[0].shape[2]! / 3 : sources[0].shape[2]!;
+  const [n, tq] = sources[0].shape as [number, number];
+  const full = [n, heads, tq, sources[sources.length - 1]!.shape[1]!];
   const spec: Spec = {
     scale: 1 / Math.sqrt(Math.max(width / heads, 1)),
     causal,
+    dropout: drawn(fn, dropout, generator, numelOf(full)),
     heads,
     counts: sources.length === 1 ? [3] : [1, 2],
     masked: mask !== null,
   };
-  const [n, tq] = sources[0].shape as [number, number];
-  const tk = sources[sources.length - 1]!.shape[1]!;
-  const full = mask === null ? null : checkMask('attention', mask, sources[0], [n, heads, tq, tk]);
-  return fused(sources.map(lastContiguous), full, spec);
+  const checked = checkMask(fn, mask, sources[0], full);
+  return fused(sources.map(lastContiguous), checked === null ? null : fourDimensional(checked), spec);
 }
 
 const additiveScoresRule: Rule = {

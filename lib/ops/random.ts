@@ -192,9 +192,17 @@ export function dropout(x: Tensor, { p = 0.5, training = true, generator }: Drop
   checkNumber(fn, 'p', p, { min: 0, max: 1 });
   checkBoolean(fn, 'training', training);
   if (!training || p === 0) return x;
-  if (p === 1) return mul(x, zerosLike(x));
+  return p === 1 ? mul(x, zerosLike(x)) : dropWith(x, [...drawDropout(fn, generator, x.numel), p]);
+}
+
+/** The seed of dropout of n elements, of one word each in either dtype. @internal */
+export const drawDropout = (fn: string, generator: Generator | undefined, n: number): number[] =>
+  draw(fn, generator, n, FLOAT32);
+
+/** {@link dropout} with parameters drawn before: the seed, then p < 1. @internal */
+export function dropWith(x: Tensor, parameters: readonly number[]): Tensor {
   const out = result(x.shape, x.code, x.numel);
   const mask = result(x.shape, BOOL, x.numel);
-  emit(DROPOUT, [x], [out, mask], [...draw(fn, generator, x.numel, FLOAT32), p], passNs(4 * x.numel));
-  return record(dropoutRule, out, [x], [mask], 1 / (1 - p));
+  emit(DROPOUT, [x], [out, mask], parameters, passNs(4 * x.numel));
+  return record(dropoutRule, out, [x], [mask], 1 / (1 - parameters[3]!));
 }

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "attention_tile.h"
-#include "blocks.h"
+#include "attention_scores.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -16,33 +15,6 @@ constexpr int64_t kFewQueries = 2;      // so few go key by key, without packing
 constexpr int64_t kFewHeads = 16;       // fewer are cut along the queries or keys
 constexpr double kAttentionTask = 2e5;  // multiply-adds of one task
 
-// q (N,H,Tq,D), k (N,H,Tk,D), v (N,H,Tk,Dv), out (N,Tq,H,Dv).
-template <class T>
-struct Attention {
-  int64_t N, H, Tq, Tk, D, Dv;
-  Rows<const T> q, k, v;
-  MaskView mask;
-  bool causal;  // query i sees keys 0 … i
-  T scale;
-  // Of each row of scores (N,H,Tq) what it takes to make the same probabilities again, exp(score - greatest) / Σ: the greatest
-  // score, and 1/Σ after all of those; both are 0 where nothing counts.
-  T *greatest, *factor;
-
-  int64_t end_of_keys(int64_t i1) const { return causal ? smaller(Tk, i1) : Tk; }
-  int64_t mask_at(int64_t n, int64_t h, int64_t i, int64_t j) const {
-    return n * mask.batch + h * mask.head + i * mask.row + j * mask.column;
-  }
-};
-
-// Scores of a tile in place: scaled, masked, columns that do not count cut off. Returns how many of row i count at most.
-template <class T>
-int64_t finish_scores(const Attention<T>& a, int64_t n, int64_t h, int64_t i, int64_t j0, int64_t count, T* row) {
-  const int64_t seen = a.causal ? larger(0, smaller(count, i + 1 - j0)) : count;
-  mask_scores(a.mask, a.mask.data == nullptr ? 0 : a.mask_at(n, h, i, j0), a.scale, row, seen);
-  for (int64_t j = seen; j < count; ++j) row[j] = T(0);
-  return seen;
-}
-
 template <class T>
 T exponential(T x) {
   return lane(exp(set1<T>(x)), 0);
@@ -51,7 +23,7 @@ T exponential(T x) {
 // What forward leaves to backward of a row; 1/total, or 0 where nothing counts.
 template <class T>
 T keep_statistics(const Attention<T>& a, int64_t n, int64_t h, int64_t i, T greatest, T total) {
-  const int64_t at = (n * a.H + h) * a.Tq + i;
+  const int64_t at = a.row_of(n, h, i);
   a.greatest[at] = greatest == static_cast<T>(-INFINITY) ? T(0) : greatest;
   return a.factor[at] = total == T(0) ? T(0) : T(1) / total;
 }
@@ -87,6 +59,7 @@ void forward_queries(const Attention<T>& a, int64_t n, int64_t h, int64_t i0, in
         }
         total[i] += added;
         greatest[i] = now;
+        if (a.dropout.any) drop_weights(a, n, h, b + i, j0, seen, row);
       }
       tile_product(scores, kKeys, 1, rows, values, j0, j1, 0, a.Dv, sum, width, j0 == 0 ? kStore : kAdd);
     }
@@ -99,12 +72,6 @@ void forward_queries(const Attention<T>& a, int64_t n, int64_t h, int64_t i0, in
           a.Dv, [&](int64_t j, int k) { store_part(to + j, any ? load_part(from + j, k) * factor : zero<T>(), k); });
     }
   }
-}
-
-// Σ x y over n elements.
-template <class T>
-T dot(const T* x, const T* y, int64_t n) {
-  return sum_vectors<T>(n, [&](int64_t i, int k) { return load_part(x + i, k) * load_part(y + i, k); });
 }
 
 // One query, key by key; scores has room for all keys.
@@ -120,6 +87,7 @@ void forward_query(const Attention<T>& a, int64_t n, int64_t h, int64_t i, T* sc
   const T most = end > 0 ? row_max(scores, end) : static_cast<T>(-INFINITY);
   const T total = row_exp_sum<T, true>(scores, scores, end, most == static_cast<T>(-INFINITY) ? T(0) : most);
   const bool any = total != T(0);
+  if (a.dropout.any) drop_weights(a, n, h, i, 0, end, scores);
   const Vec<T> factor = set1<T>(keep_statistics(a, n, h, i, most, total));
   T* to = out.at(n, h) + i * out.row;
   for (int64_t c = 0; c < a.Dv; c += V * Vec<T>::N) {
@@ -193,7 +161,7 @@ Status forward(const Call& c, const Attention<T>& a, const Rows<T>& out) {
 
 template <class T>
 struct Gradients {
-  Rows<const T> out, dout;
+  Outputs<T> outputs;
   Rows<T> dq, dk, dv;
 };
 
@@ -227,29 +195,6 @@ void put_rows(const T* from, int64_t stride, int64_t rows, int64_t width, T scal
   }
 }
 
-// The probabilities and the gradients of the scores of one row, in place of its scores and of dp = dout vᵀ: p and p (dp - δ) with
-// δ = Σ p dp. That is `delta` (which Σ dout out gives) unless `sums`: all keys are here. Summed from the same p and dp it leaves
-// the smallest error where p is near 1 and dp - δ cancels.
-template <class T>
-void backward_row(T* p, T* ds, int64_t n, T greatest, T factor, T delta, bool sums) {
-  const Vec<T> shift = set1<T>(greatest), scale = set1<T>(factor);
-  if (!sums) {
-    const Vec<T> d = set1<T>(delta);
-    return for_vectors<T>(n, [&](int64_t c, int k) {
-      const Vec<T> e = exp(load_part(p + c, k) - shift) * scale;
-      store_part(p + c, e, k);
-      store_part(ds + c, e * (load_part(ds + c, k) - d), k);
-    });
-  }
-  const Vec<T> d = set1<T>(sum_vectors<T>(n, [&](int64_t c, int k) {
-    const Vec<T> e = exp(load_part(p + c, k) - shift) * scale;
-    store_part(p + c, e, k);
-    const Vec<T> product = e * load_part(ds + c, k);
-    return k == Vec<T>::N ? product : zero_unless(first_n<T>(k), product);
-  }));
-  for_vectors<T>(n, [&](int64_t c, int k) { store_part(ds + c, load_part(p + c, k) * (load_part(ds + c, k) - d), k); });
-}
-
 // The gradients of one head that come from queries [i0, i1) and keys [j0, j1): dq when `queries`, dk and dv when `keys`. With p the
 // probabilities and ds those of the scores: dv = pᵀ dout, dq = scale ds k, dk = scale dsᵀ q.
 template <class T>
@@ -265,10 +210,8 @@ void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int6
   const T* const q = a.q.at(n, h) + i0 * a.q.row;
   const T* const k = a.k.at(n, h) + j0 * a.k.row;
   const T* const v = a.v.at(n, h) + j0 * a.v.row;
-  const T* const dout = g.dout.at(n, h) + i0 * g.dout.row;
-  const T* const out = g.out.at(n, h) + i0 * g.out.row;
-  const T* const greatest = a.greatest + (n * a.H + h) * a.Tq + i0;
-  const T* const factor = a.factor + (n * a.H + h) * a.Tq + i0;
+  const Rows<const T>& dy = g.outputs.dout;
+  const T* const dout = dy.at(n, h) + i0 * dy.row;
   const bool sums = a.Tk <= kKeys;  // of the whole problem, so that results do not depend on how it is cut
   const int64_t nq = i1 - i0, nk = j1 - j0;
   Panels<T> kt, vt, k_rows, q_rows, dout_rows;
@@ -280,11 +223,11 @@ void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int6
   T* const dout_memory = take(sizes.dout_rows);
   if (keys) {
     q_rows.pack(q, a.q.row, 1, nq, a.D, query_memory);
-    dout_rows.pack(dout, g.dout.row, 1, nq, a.Dv, dout_memory);
+    dout_rows.pack(dout, dy.row, 1, nq, a.Dv, dout_memory);
   }
   T* const delta = take(sizes.delta);
   for (int64_t i = 0; i < nq; ++i) {
-    delta[i] = sums ? T(0) : dot(dout + i * g.dout.row, out + i * g.out.row, a.Dv);
+    delta[i] = sums ? T(0) : g.outputs.delta(n, h, i0 + i, a.Dv);
   }
   T* const dq = take(sizes.dq);
   if (queries && nq > 0) memset(dq, 0, static_cast<size_t>(nq * wide) * sizeof(T));
@@ -303,12 +246,12 @@ void backward_head(const Attention<T>& a, const Gradients<T>& g, int64_t n, int6
     for (int64_t i = first; i < nq; i += kQueries) {
       const int64_t rows = smaller(kQueries, nq - i);
       tile_product(q + i * a.q.row, a.q.row, 1, rows, kt, 0, a.D, j, j + columns, p, kKeys, kStore);
-      tile_product(dout + i * g.dout.row, g.dout.row, 1, rows, vt, 0, a.Dv, j, j + columns, ds, kKeys, kStore);
+      tile_product(dout + i * dy.row, dy.row, 1, rows, vt, 0, a.Dv, j, j + columns, ds, kKeys, kStore);
       for (int64_t r = 0; r < rows; ++r) {
         T* const prow = p + r * kKeys;
         T* const drow = ds + r * kKeys;
         const int64_t seen = finish_scores(a, n, h, i0 + i + r, j0 + j, columns, prow);
-        backward_row(prow, drow, seen, greatest[i + r], factor[i + r], delta[i + r], sums);
+        backward_scores(a, n, h, i0 + i + r, j0 + j, seen, delta[i + r], sums, prow, drow);
         for (int64_t c = seen; c < columns; ++c) drow[c] = T(0);
       }
       if (queries) tile_product(ds, kKeys, 1, rows, k_rows, j, j + columns, 0, a.D, dq + i * wide, wide, kAdd);
@@ -355,50 +298,6 @@ Status backward(const Call& c, const Attention<T>& a, const Gradients<T>& g) {
   return failed ? kOutOfMemory : kOk;
 }
 
-// Reads a view (N,H,rows,width) with contiguous rows.
-template <class T, class U>
-bool read_rows(const View& v, int64_t n, int64_t h, int64_t rows, int64_t width, Rows<U>* r) {
-  if (v.ndim != 4 || v.shape[0] != n || v.shape[1] != h || v.shape[2] != rows || v.shape[3] != width) return false;
-  if (width > 1 && v.strides[3] != 1) return false;
-  *r = {static_cast<T*>(v.data), v.strides[0], v.strides[1], v.strides[2]};
-  return true;
-}
-
-template <class T>
-Status read_attention(const Call& c, Attention<T>* a, const View& statistics) {
-  const View &q = c.in[0], &k = c.in[1], &v = c.in[2], &mask = c.in[3];
-  if (q.ndim != 4 || k.ndim != 4 || v.ndim != 4 || statistics.ndim != 4) return kBadShape;
-  a->N = q.shape[0], a->H = q.shape[1], a->Tq = q.shape[2], a->D = q.shape[3];
-  a->Tk = k.shape[2], a->Dv = v.shape[3];
-  if (!read_rows<T>(q, a->N, a->H, a->Tq, a->D, &a->q) || !read_rows<T>(k, a->N, a->H, a->Tk, a->D, &a->k) ||
-      !read_rows<T>(v, a->N, a->H, a->Tk, a->Dv, &a->v)) {
-    return kBadShape;
-  }
-  const int64_t* const kept = statistics.shape;
-  if (kept[0] != 2 || kept[1] != a->N || kept[2] != a->H || kept[3] != a->Tq || !statistics.contiguous)
-    return kBadShape;
-  if (k.dtype != q.dtype || v.dtype != q.dtype || statistics.dtype != q.dtype) return kBadDType;
-  a->greatest = static_cast<T*>(statistics.data);
-  a->factor = a->greatest + a->N * a->H * a->Tq;
-  a->mask = {nullptr, false, 0, 0, 0, 0};
-  if (!absent(mask)) {
-    if (mask.ndim != 4 || mask.shape[0] != a->N || mask.shape[1] != a->H || mask.shape[2] != a->Tq ||
-        mask.shape[3] != a->Tk) {
-      return kBadShape;
-    }
-    if (mask.dtype != kBool && mask.dtype != q.dtype) return kBadDType;
-    a->mask = {static_cast<const char*>(mask.data),
-               mask.dtype == kBool,
-               mask.strides[0],
-               mask.strides[1],
-               mask.strides[2],
-               mask.strides[3]};
-  }
-  a->scale = static_cast<T>(c.params[0]);
-  a->causal = c.params[1] != 0;
-  return kOk;
-}
-
 template <class T>
 Status attention_of(const Call& c) {
   Attention<T> a;
@@ -415,17 +314,12 @@ Status attention_of(const Call& c) {
 template <class T>
 Status attention_backward_of(const Call& c) {
   Attention<T> a;
-  const Status status = read_attention(c, &a, c.in[5]);
+  Status status = read_attention(c, &a, c.in[5]);
   if (status != kOk) return status;
   const DType dtype = c.in[0].dtype;
   Gradients<T> g;
-  Rows<const T> out, dout;
-  if (c.in[4].dtype != dtype || c.in[6].dtype != dtype) return kBadDType;
-  if (!read_rows<T>(c.in[4], a.N, a.Tq, a.H, a.Dv, &out) || !read_rows<T>(c.in[6], a.N, a.H, a.Tq, a.Dv, &dout)) {
-    return kBadShape;
-  }
-  g.out = {out.data, out.batch, out.row, out.head};
-  g.dout = dout;
+  status = read_outputs(c, a, &g.outputs);
+  if (status != kOk) return status;
   // The gradients (N,T,H,D) of q, k and v, some of them side by side in one output (N,T,count,H,D).
   const int64_t lengths[3] = {a.Tq, a.Tk, a.Tk}, widths[3] = {a.D, a.D, a.Dv};
   Rows<T>* const gradients[3] = {&g.dq, &g.dk, &g.dv};
@@ -451,7 +345,6 @@ Status attention_backward_of(const Call& c) {
 // out (N,Tq,H,Dv), statistics (2,N,H,Tq).
 Status attention(const Call& c) {
   if (c.nin != 4 || c.nout != 2) return kBadShape;
-  if (c.nparams != 2) return kBadParameter;
   const DType dtype = c.in[0].dtype;
   if (!is_float(dtype)) return kBadDType;
   return dtype == kFloat32 ? attention_of<float>(c) : attention_of<double>(c);
@@ -461,7 +354,6 @@ Status attention(const Call& c) {
 // v as (N,T,1,H,D) each, or several of them as one (N,T,count,H,D).
 Status attention_backward(const Call& c) {
   if (c.nin != 7 || c.nout < 1 || c.nout > 3) return kBadShape;
-  if (c.nparams != 2) return kBadParameter;
   const DType dtype = c.in[0].dtype;
   if (!is_float(dtype)) return kBadDType;
   return dtype == kFloat32 ? attention_backward_of<float>(c) : attention_backward_of<double>(c);

@@ -1,9 +1,11 @@
 // Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 #pragma once
+#include <math.h>
 #include <stdint.h>
 
 #include "../simd/multiply.h"
 #include "../simd/simd.h"
+#include "call.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -49,17 +51,49 @@ inline void philox(uint32_t (&words)[4][Lanes], uint32_t key0, uint32_t key1) {
   }
 }
 
-// The words of counters first, first + 1, … (modulo 2^64).
-inline void philox_words(uint32_t (&words)[4][kPhiloxLanes], uint64_t first, uint32_t key0, uint32_t key1) {
-  for (int j = 0; j < kPhiloxLanes; ++j) {
-    const uint64_t counter = first + static_cast<uint64_t>(j);
+// Where an operation's numbers begin.
+struct Stream {
+  uint32_t key0;
+  uint32_t key1;
+  uint64_t offset;
+};
+
+// Reads seed_low, seed_high, offset, which stand at params[at] … : integers in [0, 2^32) and [0, 2^53].
+inline bool read_stream(const Call& c, int at, Stream* s) {
+  const double limits[3] = {4294967295.0, 4294967295.0, 9007199254740992.0};
+  for (int i = 0; i < 3; ++i) {
+    const double v = c.params[at + i];
+    if (!(v >= 0 && v <= limits[i]) || v != ::floor(v)) return false;
+  }
+  *s = {static_cast<uint32_t>(c.params[at]), static_cast<uint32_t>(c.params[at + 1]),
+        static_cast<uint64_t>(c.params[at + 2])};
+  return true;
+}
+
+// The words of counters first, first + 1, … (modulo 2^64) after the stream's offset.
+template <int Lanes>
+inline void philox_words(uint32_t (&words)[4][Lanes], const Stream& s, int64_t first) {
+  for (int j = 0; j < Lanes; ++j) {
+    const uint64_t counter = s.offset + static_cast<uint64_t>(first + j);
     words[0][j] = static_cast<uint32_t>(counter);
     words[1][j] = static_cast<uint32_t>(counter >> 32);
     words[2][j] = 0;
     words[3][j] = 0;
   }
-  philox(words, key0, key1);
+  philox(words, s.key0, s.key1);
 }
+
+// Of all words w, those with w 2^-32 < p, exactly for any double p in [0, 1].
+struct WordsBelow {
+  bool some;      // false: none
+  uint32_t last;  // the greatest of them
+
+  explicit WordsBelow(double p) {
+    const uint64_t below = static_cast<uint64_t>(::ceil(p * 0x1p32));
+    some = below > 0;
+    last = static_cast<uint32_t>(below > 0 ? below - 1 : 0);
+  }
+};
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

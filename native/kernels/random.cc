@@ -16,24 +16,6 @@ namespace {
 constexpr int L = kPhiloxLanes;
 using Words = uint32_t[4][L];
 
-struct Stream {
-  uint32_t key0;
-  uint32_t key1;
-  uint64_t offset;
-};
-
-// Reads seed_low, seed_high, offset: integers in [0, 2^32) and [0, 2^53].
-bool read_stream(const Call& c, int nparams, Stream& s) {
-  if (c.nparams != nparams) return false;
-  const double limits[3] = {4294967295.0, 4294967295.0, 9007199254740992.0};
-  for (int i = 0; i < 3; ++i) {
-    const double v = c.params[i];
-    if (!(v >= 0 && v <= limits[i]) || v != ::floor(v)) return false;
-  }
-  s = {static_cast<uint32_t>(c.params[0]), static_cast<uint32_t>(c.params[1]), static_cast<uint64_t>(c.params[2])};
-  return true;
-}
-
 // Elements per counter: float64 takes two words, everything else one.
 template <class T>
 constexpr int kPerCounter = sizeof(T) == 8 ? 2 : 4;
@@ -46,7 +28,7 @@ void for_groups(const Call& c, const Stream& s, int64_t n, const F& block) {
   for_chunks(*c.pool, n, [&](int64_t begin, int64_t end) {
     Words words;
     for (int64_t i = begin; i < end; i += group) {
-      philox_words(words, s.offset + static_cast<uint64_t>(i / kPerCounter<T>), s.key0, s.key1);
+      philox_words(words, s, i / kPerCounter<T>);
       block(i, end - i < group ? end - i : group, words);
     }
   });
@@ -243,19 +225,14 @@ struct Randint {
 // 1 where u < p, for u of 32 bits (float64: 53 bits), exact for any double p in [0, 1].
 struct Chance {
   double threshold;
-  uint32_t some;  // 1 when any word at all is below p
-  uint32_t last;  // the greatest such word
+  WordsBelow words_below;
 
-  explicit Chance(double p) : threshold(p * 0x1p53) {
-    const uint64_t below = static_cast<uint64_t>(::ceil(p * 0x1p32));
-    some = below > 0 ? 1 : 0;
-    last = static_cast<uint32_t>(below > 0 ? below - 1 : 0);
-  }
+  explicit Chance(double p) : threshold(p * 0x1p53), words_below(p) {}
 
   template <class T>
   void lanes(const Words& words, T (&out)[4][L]) const {
-    const T one = static_cast<T>(some);
-    const uint32_t greatest = last;
+    const T one = static_cast<T>(words_below.some);
+    const uint32_t greatest = words_below.last;
     for (int k = 0; k < 4; ++k) {
       for (int j = 0; j < L; ++j) {
         out[k][j] = words[k][j] <= greatest ? one : T(0);
@@ -284,13 +261,13 @@ Status uniform_of(const Call& c, const Stream& s, T low, T high) {
 
 template <class T>
 Status dropout_of(const Call& c, const Stream& s, double p) {
-  constexpr int per = kPerCounter<T>;
+  constexpr int per = 4;  // for either type, so that a mask depends on the seed alone
   const View& x = c.in[0];
   const View& out = c.out[0];
   const View& mask = c.out[1];
   const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
   const Chance drop(p);
-  for_groups<T>(c, s, x.numel, [&](int64_t first, int64_t count, const Words& words) {
+  for_groups<float>(c, s, x.numel, [&](int64_t first, int64_t count, const Words& words) {
     T lanes[per][L];
     T dropped[per * L];
     T x_buffer[per * L];
@@ -316,7 +293,7 @@ Status dropout_of(const Call& c, const Stream& s, double p) {
 Status uniform(const Call& c) {
   Stream s;
   if (c.nin != 0 || c.nout != 1) return kBadShape;
-  if (!read_stream(c, 5, s)) return kBadParameter;
+  if (c.nparams != 5 || !read_stream(c, 0, &s)) return kBadParameter;
   const double low = c.params[3];
   const double high = c.params[4];
   if (c.out[0].dtype == kFloat32) return uniform_of(c, s, static_cast<float>(low), static_cast<float>(high));
@@ -327,7 +304,7 @@ Status uniform(const Call& c) {
 Status normal(const Call& c) {
   Stream s;
   if (c.nin != 0 || c.nout != 1) return kBadShape;
-  if (!read_stream(c, 5, s)) return kBadParameter;
+  if (c.nparams != 5 || !read_stream(c, 0, &s)) return kBadParameter;
   const double mean = c.params[3];
   const double std = c.params[4];
   if (!__builtin_isfinite(mean) || !__builtin_isfinite(std) || std < 0) return kBadParameter;
@@ -345,7 +322,7 @@ Status normal(const Call& c) {
 Status randint(const Call& c) {
   Stream s;
   if (c.nin != 0 || c.nout != 1) return kBadShape;
-  if (!read_stream(c, 5, s)) return kBadParameter;
+  if (c.nparams != 5 || !read_stream(c, 0, &s)) return kBadParameter;
   const double low = c.params[3];
   const double high = c.params[4];
   if (!(low >= -0x1p31 && low < high && high <= 0x1p31) || low != ::floor(low) || high != ::floor(high)) {
@@ -360,7 +337,7 @@ Status randint(const Call& c) {
 Status randperm(const Call& c) {
   Stream s;
   if (c.nin != 0 || c.nout != 1 || c.out[0].ndim != 1) return kBadShape;
-  if (!read_stream(c, 3, s)) return kBadParameter;
+  if (c.nparams != 3 || !read_stream(c, 0, &s)) return kBadParameter;
   const View& out = c.out[0];
   if (out.dtype != kInt32) return kBadDType;
   const int64_t n = out.numel;
@@ -371,7 +348,7 @@ Status randperm(const Call& c) {
   Words words;
   for (int64_t k = 0; k + 1 < n; ++k) {
     const int64_t at = k % (4 * L);
-    if (at == 0) philox_words(words, s.offset + static_cast<uint64_t>(k / 4), s.key0, s.key1);
+    if (at == 0) philox_words(words, s, k / 4);
     const int64_t i = n - 1 - k;
     const uint64_t w = words[at % 4][at / 4];
     const int64_t j = static_cast<int64_t>((w * static_cast<uint64_t>(i + 1)) >> 32);
@@ -385,7 +362,7 @@ Status randperm(const Call& c) {
 Status bernoulli(const Call& c) {
   Stream s;
   if (c.nin != 0 || c.nout != 1) return kBadShape;
-  if (!read_stream(c, 4, s)) return kBadParameter;
+  if (c.nparams != 4 || !read_stream(c, 0, &s)) return kBadParameter;
   const double p = c.params[3];
   if (!(p >= 0 && p <= 1)) return kBadParameter;
   switch (c.out[0].dtype) {
@@ -411,7 +388,7 @@ Status bernoulli(const Call& c) {
 Status dropout(const Call& c) {
   Stream s;
   if (c.nin != 1 || c.nout != 2) return kBadShape;
-  if (!read_stream(c, 4, s)) return kBadParameter;
+  if (c.nparams != 4 || !read_stream(c, 0, &s)) return kBadParameter;
   const double p = c.params[3];
   if (!(p >= 0 && p <= 1)) return kBadParameter;
   if (!alike(c.in[0], c.out[0]) || !same_shape(c.in[0], c.out[1])) return kBadShape;

@@ -37,7 +37,7 @@ void test_philox() {
   }
   uint32_t words[4][isa::kPhiloxLanes];
   const Reference r{7, 9, 0xfffffff0ull};
-  isa::philox_words(words, r.offset, r.key0, r.key1);
+  isa::philox_words(words, isa::Stream{r.key0, r.key1, r.offset}, 0);
   bool same = true;
   for (int j = 0; j < isa::kPhiloxLanes; ++j) {
     for (int k = 0; k < 4; ++k) same = same && words[k][j] == r.word(j, k);
@@ -97,7 +97,7 @@ void test_random_values(DType dtype, int64_t n, Layout layout) {
   Doubles kept(want.size());
   const Doubles xs = x.values();
   for (size_t i = 0; i < want.size(); ++i) {
-    kept[i] = 1 - want[i];
+    kept[i] = double(r.word32(static_cast<int64_t>(i))) * 0x1p-32 < 0.3 ? 0 : 1;
     want[i] = f64 ? xs[i] * (kept[i] * (1 / 0.7)) : float(xs[i]) * float(kept[i] * float(1 / (1 - 0.3)));
   }
   expect(run("dropout", isa::dropout, {&x}, {&out, &mask}, with({0.3})) == kOk, "dropout");

@@ -132,7 +132,7 @@ void test_attention(DType dtype, int64_t N, int64_t H, int64_t Tq, int64_t Tk, i
       }
     }
   }
-  const Doubles params = {scale, double(causal)};
+  const Doubles params = {scale, double(causal), 0, 0, 0, 0};
   expect(run("attention", isa::attention, {&q, &k, &v, masked ? &mask : nullptr}, {&out, &statistics}, params) == kOk,
          "attention");
   compare("attention values", out.values(), want, dtype == kFloat32 ? 1e-5 : 1e-12, 1);
@@ -142,6 +142,59 @@ void test_attention(DType dtype, int64_t N, int64_t H, int64_t Tq, int64_t Tk, i
   expect(run("attention_backward", isa::attention_backward,
              {&q, &k, &v, masked ? &mask : nullptr, &out, &statistics, &dout}, {&dq, &dk, &dv}, params) == kOk,
          "attention_backward");
+}
+
+// Whatever thread or tile comes to a weight, dropout and the mask's gradient are those of the whole matrix of scores.
+void test_dropped_attention(DType dtype, int64_t N, int64_t H, int64_t Tq, int64_t Tk, bool causal) {
+  const int64_t D = 5;
+  const Doubles params = {0.4, double(causal), 7, 1, 100, 0.3};
+  Array q(dtype, {N, H, Tq, D}), k(dtype, {N, H, Tk, D}), v(dtype, {N, H, Tk, D}), dout(dtype, {N, H, Tq, D});
+  Array mask(dtype, {N, H, Tq, Tk}), out(dtype, {N, Tq, H, D}), statistics(dtype, {2, N, H, Tq});
+  Array ones(dtype, {N, H, Tq, Tk}), kept(dtype, {N, H, Tq, Tk}), flags(kBool, {N, H, Tq, Tk});
+  for (Array* x : {&q, &k, &v, &dout, &mask}) x->fill(random_values(x->view.numel, 1, dtype));
+  ones.fill(Doubles(static_cast<size_t>(ones.view.numel), 1.0));
+  expect(run("dropout", isa::dropout, {&ones}, {&kept, &flags}, {7, 1, 100, 0.3}) == kOk, "dropout");
+  Doubles want(static_cast<size_t>(N * Tq * H * D), 0.0), dmask(static_cast<size_t>(mask.view.numel), 0.0);
+  Doubles by_key(static_cast<size_t>(Tk), 0.0), by_head(static_cast<size_t>(H * Tq), 0.0);
+  for (int64_t row = 0; row < N * H * Tq; ++row) {
+    const int64_t head = row / Tq, i = row % Tq, end = causal ? std::min(Tk, i + 1) : Tk;
+    Doubles p(static_cast<size_t>(Tk), 0.0), dp(static_cast<size_t>(Tk), 0.0);
+    double total = 0, delta = 0;
+    for (int64_t j = 0; j < end; ++j) {
+      double s = 0;
+      for (int64_t d = 0; d < D; ++d) s += q.get(row * D + d) * k.get((head * Tk + j) * D + d);
+      total += p[static_cast<size_t>(j)] = ::exp(0.4 * s + mask.get(row * Tk + j));
+    }
+    for (int64_t j = 0; j < end; ++j) {
+      double& share = p[static_cast<size_t>(j)];
+      share /= total;
+      for (int64_t d = 0; d < D; ++d) {
+        const double factor = kept.get(row * Tk + j), x = v.get((head * Tk + j) * D + d);
+        want[static_cast<size_t>(((head / H * Tq + i) * H + head % H) * D + d)] += share * factor * x;
+        dp[static_cast<size_t>(j)] += factor * dout.get(row * D + d) * x;
+      }
+      delta += share * value(dp, j);
+    }
+    for (int64_t j = 0; j < end; ++j) {
+      const double ds = value(p, j) * (value(dp, j) - delta);
+      dmask[static_cast<size_t>(row * Tk + j)] = ds;
+      by_key[static_cast<size_t>(j)] += ds;
+      by_head[static_cast<size_t>(row % (H * Tq))] += ds;
+    }
+  }
+  const double tolerance = dtype == kFloat32 ? 2e-5 : 1e-12;
+  expect(run("attention", isa::attention, {&q, &k, &v, &mask}, {&out, &statistics}, params) == kOk, "attention");
+  compare("dropped values", out.values(), want, tolerance, 1);
+  const auto gradient = [&](const std::vector<int64_t>& shape, const Doubles& expected) {
+    Array got(dtype, shape);
+    expect(
+        run("mask", isa::attention_mask_backward, {&q, &k, &v, &mask, &out, &statistics, &dout}, {&got}, params) == kOk,
+        "attention_mask_backward");
+    compare("gradient of the mask", got.values(), expected, tolerance, 1);
+  };
+  gradient({N, H, Tq, Tk}, dmask);
+  gradient({1, 1, 1, Tk}, by_key);
+  gradient({1, H, Tq, 1}, by_head);
 }
 
 void test_attention_shapes() {
@@ -154,9 +207,17 @@ void test_attention_shapes() {
       test_attention(dtype, 1, 1, 500, 430, 3, 3, true, masked);
     }
   }
+  for (DType dtype : kFloats) {
+    test_dropped_attention(dtype, 2, 3, 5, 7, false);
+    test_dropped_attention(dtype, 2, 1, 1, 205, false);
+    test_dropped_attention(dtype, 1, 2, 101, 203, true);
+    test_dropped_attention(dtype, 5, 4, 60, 50, true);
+  }
   Array q(kFloat32, {1, 2, 3, 4}), k(kFloat32, {1, 2, 5, 4}), wrong(kFloat32, {1, 2, 5, 3}), mask(kBool, {1, 2, 3, 4});
   Array out(kFloat32, {1, 3, 2, 4}), statistics(kFloat32, {2, 1, 2, 3});
-  const auto call = [&](const Arrays& in) { return run("hostile", isa::attention, in, {&out, &statistics}, {1, 0}); };
+  const auto call = [&](const Arrays& in) {
+    return run("hostile", isa::attention, in, {&out, &statistics}, {1, 0, 0, 0, 0, 0});
+  };
   expect(call({&q, &wrong, &k, nullptr}) == kBadShape, "wrong keys");
   expect(call({&q, &k, &wrong, nullptr}) == kBadShape, "wrong values");
   expect(call({&q, &k, &k, &mask}) == kBadShape, "wrong mask");

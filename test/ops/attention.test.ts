@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import {
   attentionWeights,
+  dropout as drop,
   fromTypedArray,
   grad,
   gradcheck,
   gradgradcheck,
-  manualSeed,
+  Generator,
   matmul,
   memory,
   noGrad,
@@ -19,6 +20,7 @@ import {
   type Tensor,
 } from '../../lib/index.js';
 import { packedAttention } from '../../lib/ops/attention.js';
+import { numelOf } from '../../lib/shape.js';
 import { distance, floats, numbers, values } from '../nn/values.js';
 
 type Size = [lead: number[], tq: number, tk: number, d: number, dv: number];
@@ -73,6 +75,11 @@ const plain =
   (q: Tensor, k: Tensor, v: Tensor): Tensor =>
     matmul(attentionWeights(q, k, options), v);
 
+const plainMasked = (q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor => plain(options)(q, k, v);
+
+const half = (tq: number, tk: number): Tensor =>
+  fromTypedArray(Float64Array.from(values(tq * tk, 2, -1, 1)), [tq, tk]).gt(0);
+
 describe('scaledDotProductAttention', () => {
   it.each<[string, number, number, AttentionOptions]>([
     ['plain', 5, 7, {}],
@@ -95,8 +102,6 @@ describe('scaledDotProductAttention', () => {
     }
   });
 
-  const half = (tq: number, tk: number): Tensor =>
-    fromTypedArray(Float64Array.from(values(tq * tk, 2, -1, 1)), [tq, tk]).gt(0);
   const sizes: [string, Size, AttentionOptions][] = [
     ['heads', [[2, 3], 5, 6, 4, 4], {}],
     ['other width of values', [[2], 6, 5, 3, 7], {}],
@@ -182,15 +187,61 @@ describe('scaledDotProductAttention', () => {
     expect(gradcheck((q, k, v) => scaledDotProductAttention(q, k, v, { causal: true }), inputs)).toBe(true);
     expect(gradgradcheck((q, k, v) => scaledDotProductAttention(q, k, v, { causal: true }), inputs)).toBe(true);
     expect(gradcheck(masked, [...inputs, mask])).toBe(true);
+    const dropped = (q: Tensor, k: Tensor, v: Tensor, m: Tensor): Tensor =>
+      scaledDotProductAttention(q, k, v, { mask: m, dropout: 0.4, generator: new Generator(2) });
+    expect(gradcheck(dropped, [...inputs, mask])).toBe(true);
+    expect(gradgradcheck(dropped, [...inputs, mask])).toBe(true);
   });
 
-  it('drops weights in the given proportion', () => {
-    manualSeed(3);
+  it.each<[string, Size, AttentionOptions]>([
+    ['heads', [[2, 3], 5, 7, 4, 4], {}],
+    ['one query', [[2, 2], 1, 203, 4, 4], {}],
+    ['causal tiles', [[1, 2], 101, 203, 5, 6], { causal: true }],
+    ['many heads', [[5, 4], 30, 30, 4, 4], { causal: true, mask: half(30, 30) }],
+    ['five dimensions', [[2, 1, 2], 3, 4, 5, 5], {}],
+  ])('drops the weights that dropout of the whole matrix drops: %s', (_, size, options) => {
+    const dropout = 0.3;
+    const composition = (q: Tensor, k: Tensor, v: Tensor): Tensor =>
+      matmul(drop(attentionWeights(q, k, options), { p: dropout, generator: new Generator(5) }), v);
+    for (const [dtype, tolerance] of [
+      ['float64', 1e-11],
+      ['float32', 2e-4],
+    ] as const) {
+      const fused = (q: Tensor, k: Tensor, v: Tensor): Tensor =>
+        scaledDotProductAttention(q, k, v, { ...options, dropout, generator: new Generator(5) });
+      const got = outcome(fused, make(size, dtype));
+      const want = outcome(composition, make(size, 'float64'));
+      got.forEach((g, i) => expect(distance(g, want[i]!)).toBeLessThan(tolerance));
+    }
+  });
+
+  it('drops in the given proportion, all or nothing too, and goes on along the generator', () => {
+    const generator = new Generator(3);
     const [q, k] = make([[], 40, 50, 3, 3], 'float32');
-    const y = scaledDotProductAttention(q, k, ones([50, 1]), { dropout: 0.25 });
+    const dropped = (dropout: number): Tensor =>
+      scaledDotProductAttention(q, k, ones([50, 1]), { dropout, generator }).detach();
+    const y = dropped(0.25);
     expect(Math.abs(y.mean().itemSync() - 1)).toBeLessThan(0.05);
     expect(y.sub(1).abs().amax().itemSync()).toBeGreaterThan(0.01);
+    expect(generator.getState().offset).toBe(500);
+    expect(distance(numbers(dropped(0.25)), numbers(y))).toBeGreaterThan(0.01);
+    const inputs = make([[2], 3, 4, 2, 2], 'float32');
+    const all = outcome((a, b, c) => scaledDotProductAttention(a, b, c, { dropout: 1 }), inputs);
+    expect(all.flat().every((x) => x === 0)).toBe(true);
   });
+
+  it.each([[[3, 4]], [[4]], [[2, 1, 3, 1]], [[3, 1, 4]], [[1, 3, 1, 4]]])(
+    'gives an added mask of shape %j its gradient',
+    (shape) => {
+      const size: Size = [[2, 3], 3, 4, 2, 3];
+      const mask = floats(values(numelOf(shape), 4), shape).requiresGrad_();
+      const outcomes = [scaledDotProductAttention, plainMasked].map((fn) => {
+        const y = fn(...make(size, 'float64'), { mask, causal: true });
+        return numbers(grad(y, mask, { gradOutputs: floats(values(y.numel, 21, -1, 1), [...y.shape]) })[0]);
+      });
+      expect(distance(outcomes[0]!, outcomes[1]!)).toBeLessThan(1e-12);
+    },
+  );
 
   it('works on projections side by side', () => {
     for (const causal of [false, true]) {
@@ -218,13 +269,20 @@ describe('scaledDotProductAttention', () => {
     }
   });
 
-  it('needs memory linear in the length', async () => {
+  it.each<[string, AttentionOptions]>([
+    ['plain', {}],
+    ['with dropout', { dropout: 0.1 }],
+    ['with the gradient of a mask by key', { mask: ones([2048]).requiresGrad_() }],
+  ])('needs memory linear in the length: %s', async (_, { mask = null, ...options }) => {
     const peak = async (t: number): Promise<number> => {
       const [q, k, v] = [1, 2, 3].map(() => randn([1, 1, t, 8]).requiresGrad_()) as [Tensor, Tensor, Tensor];
+      const own = mask?.slice(0, 0, t) ?? null;
       await synchronize();
       resetPeakMemory();
       const start = memory().allocated;
-      scaledDotProductAttention(q, k, v, { causal: true }).sum().backward();
+      scaledDotProductAttention(q, k, v, { causal: true, mask: own, ...options })
+        .sum()
+        .backward();
       await synchronize();
       return memory().peak - start;
     };
