@@ -3,7 +3,7 @@ import { xavierUniform_ } from '../nn/init.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { SinusoidalPositions } from '../nn/positions.js';
-import { Transformer, type TransformerOptions } from '../nn/transformer.js';
+import { Transformer, type DecoderLayerCache, type TransformerOptions } from '../nn/transformer.js';
 import { checkInteger } from '../check.js';
 import { ShapeError } from '../errors.js';
 import { eq, mul } from '../ops/binary.js';
@@ -30,8 +30,8 @@ export const copyTask = { vocabulary: 11, layers: 2 } as const;
 
 /** What {@link TransformerSeq2Seq} knows between two tokens. */
 export interface TransformerState {
-  /** What the encoder made of the source (B, S, dModel), and true where it is padding (B, S). */
-  readonly memory: Tensor;
+  /** Each decoder layer's keys and values, and true where the source is padding (B, S). */
+  readonly layers: readonly DecoderLayerCache[];
   readonly padding: Tensor | null;
   /** The target so far (B, t), null before the first token. */
   readonly tokens: Tensor | null;
@@ -70,48 +70,58 @@ export class TransformerSeq2Seq extends Module implements StepModel<TransformerS
 
   /** source (B, S), the target's tokens so far (B, T): logits (B, T, vocabulary) of those that follow. */
   forward(source: Tensor, target: Tensor): Tensor {
-    const { memory, padding } = this.start(source);
-    return this.out.forward(this.#decode(target, memory, padding));
+    const [memory, memoryKeyPaddingMask] = this.#encode(source);
+    const masks = { causal: true, targetKeyPaddingMask: this.#padding(target), memoryKeyPaddingMask };
+    return this.out.forward(this.transformer.decoder.forward(this.#embed(target, this.tgt_emb), memory, masks));
   }
 
   start(source: Tensor): TransformerState {
-    const padding = this.#padding(source);
-    const memory = this.transformer.encoder.forward(this.#embed(source, this.src_emb), { keyPaddingMask: padding });
-    return { memory, padding, tokens: null };
+    const [memory, padding] = this.#encode(source);
+    return { layers: this.transformer.decoder.start(memory), padding, tokens: null };
   }
 
-  step(tokens: Tensor, { memory, padding, tokens: before }: TransformerState): [Tensor, TransformerState] {
+  step(tokens: Tensor, { layers, padding, tokens: before }: TransformerState): [Tensor, TransformerState] {
     const column = unsqueeze(tokens, 1);
     const all = before === null ? column : cat([before, column], 1);
-    const states = this.#decode(all, memory, padding);
-    return [this.out.forward(select(states, 1, -1)), { memory, padding, tokens: all }];
+    const x = this.#embed(column, this.tgt_emb, before?.shape[1]);
+    const masks = { targetKeyPaddingMask: this.#padding(all), memoryKeyPaddingMask: padding };
+    const [states, next] = this.transformer.decoder.step(x, layers, masks);
+    return [this.out.forward(select(states, 1, 0)), { layers: next, padding, tokens: all }];
   }
 
-  rows({ memory, padding, tokens }: TransformerState, index: Tensor): TransformerState {
-    const at = (x: Tensor): Tensor => indexSelect(x, 0, index);
+  rows({ layers, padding, tokens }: TransformerState, index: Tensor): TransformerState {
+    const at = <T extends Tensor | null>(x: T): T => (x === null ? x : (indexSelect(x, 0, index) as T));
     return {
-      memory: at(memory),
-      padding: padding === null ? null : at(padding),
-      tokens: tokens === null ? null : at(tokens),
+      layers: layers.map(({ keys, values, memoryKeys, memoryValues }) => ({
+        keys: at(keys),
+        values: at(values),
+        memoryKeys: at(memoryKeys),
+        memoryValues: at(memoryValues),
+      })),
+      padding: at(padding),
+      tokens: at(tokens),
     };
   }
 
-  #decode(target: Tensor, memory: Tensor, memoryKeyPaddingMask: Tensor | null): Tensor {
-    const masks = { causal: true, targetKeyPaddingMask: this.#padding(target), memoryKeyPaddingMask };
-    return this.transformer.decoder.forward(this.#embed(target, this.tgt_emb), memory, masks);
+  /** What the encoder makes of a source (B, S, dModel), and true where that is padding (B, S). */
+  #encode(source: Tensor): [memory: Tensor, padding: Tensor | null] {
+    const padding = this.#padding(source);
+    const x = this.#embed(source, this.src_emb);
+    return [this.transformer.encoder.forward(x, { keyPaddingMask: padding }), padding];
   }
 
   #padding(tokens: Tensor): Tensor | null {
     return this.paddingIdx === null ? null : eq(tokens, this.paddingIdx);
   }
 
-  #embed(tokens: Tensor, table: Embedding): Tensor {
+  /** Embeddings of tokens (B, T), which stand at positions from `start` on. */
+  #embed(tokens: Tensor, table: Embedding, start = 0): Tensor {
     if (tokens.ndim !== 2 || tokens.shape[1] === 0) {
       throw new ShapeError(
         `TransformerSeq2Seq: expected tokens of shape [B, T], T ≥ 1, got ${formatShape(tokens.shape)}`,
       );
     }
-    const x = this.positions.forward(mul(table.forward(tokens), Math.sqrt(table.embeddingDim)));
+    const x = this.positions.forward(mul(table.forward(tokens), Math.sqrt(table.embeddingDim)), { start });
     return dropout(x, { p: this.dropout, training: this.training, generator: this.#generator });
   }
 }

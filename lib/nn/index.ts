@@ -147,8 +147,10 @@ export {
   TransformerDecoderLayer,
   TransformerEncoder,
   TransformerEncoderLayer,
+  type DecoderLayerCache,
   type DecoderMasks,
   type EncoderMasks,
+  type StepMasks,
   type TransformerLayerOptions,
   type TransformerOptions,
 } from './transformer.js';

@@ -3,6 +3,7 @@ import type { DType } from '../dtype.js';
 import { ShapeError } from '../errors.js';
 import { add } from '../ops/binary.js';
 import { gelu, relu } from '../ops/activation.js';
+import { cat } from '../ops/views.js';
 import type { Generator } from '../random.js';
 import type { Tensor } from '../tensor.js';
 import { MultiheadAttention } from './attention.js';
@@ -46,6 +47,18 @@ export interface DecoderMasks {
   readonly memoryKeyPaddingMask?: Tensor | null;
   /** Step i of the target sees its steps 0 … i only; quicker than a mask that says so. */
   readonly causal?: boolean;
+}
+
+/** Masks of a step of a {@link TransformerDecoder}: those of the keys so far, the step's own included, and of the memory's. */
+export type StepMasks = Pick<DecoderMasks, 'targetKeyPaddingMask' | 'memoryKeyPaddingMask'>;
+
+/** Keys and values (B, heads, T, E / heads) of a {@link TransformerDecoderLayer}: of the target so far, and of the memory. */
+export interface DecoderLayerCache {
+  /** null before the first step. */
+  readonly keys: Tensor | null;
+  readonly values: Tensor | null;
+  readonly memoryKeys: Tensor;
+  readonly memoryValues: Tensor;
 }
 
 /** What both layers share: feed-forward, norms and dropout, in PyTorch's order of members. */
@@ -158,14 +171,42 @@ export class TransformerDecoderLayer extends TransformerLayer {
   forward(target: Tensor, memory: Tensor, masks: DecoderMasks = {}): Tensor {
     const { targetMask = null, memoryMask = null, causal = false } = masks;
     const { targetKeyPaddingMask = null, memoryKeyPaddingMask = null } = masks;
-    let x = this.around(target, this.norm1, (y) => {
-      const options = { attnMask: targetMask, keyPaddingMask: targetKeyPaddingMask, causal };
-      return this.dropout1.forward(this.self_attn.forward(y, y, y, options)[0]);
-    });
-    x = this.around(x, this.norm2, (y) => {
-      const options = { attnMask: memoryMask, keyPaddingMask: memoryKeyPaddingMask };
-      return this.dropout2.forward(this.multihead_attn.forward(y, memory, memory, options)[0]);
-    });
+    const own = { attnMask: targetMask, keyPaddingMask: targetKeyPaddingMask, causal };
+    const other = { attnMask: memoryMask, keyPaddingMask: memoryKeyPaddingMask };
+    return this.#through(
+      target,
+      (y) => this.self_attn.forward(y, y, y, own)[0],
+      (y) => this.multihead_attn.forward(y, memory, memory, other)[0],
+    );
+  }
+
+  /** What {@link step} knows of a memory before the first token. */
+  start(memory: Tensor): DecoderLayerCache {
+    const [memoryKeys, memoryValues] = this.multihead_attn.keysValues(memory);
+    return { keys: null, values: null, memoryKeys, memoryValues };
+  }
+
+  /** {@link forward} for the step that follows those in the cache: target (B, 1, E), or (1, B, E). Gives what is known then, too. */
+  step(target: Tensor, cache: DecoderLayerCache, masks: StepMasks = {}): [output: Tensor, cache: DecoderLayerCache] {
+    const { targetKeyPaddingMask = null, memoryKeyPaddingMask = null } = masks;
+    const { memoryKeys, memoryValues } = cache;
+    let { keys, values } = cache;
+    const output = this.#through(
+      target,
+      (y) => {
+        const [key, value] = this.self_attn.keysValues(y);
+        keys = keys === null ? key : cat([keys, key], 2);
+        values = values === null ? value : cat([values, value], 2);
+        return this.self_attn.attend(y, keys, values, { keyPaddingMask: targetKeyPaddingMask });
+      },
+      (y) => this.multihead_attn.attend(y, memoryKeys, memoryValues, { keyPaddingMask: memoryKeyPaddingMask }),
+    );
+    return [output, { keys, values, memoryKeys, memoryValues }];
+  }
+
+  #through(target: Tensor, own: (y: Tensor) => Tensor, other: (y: Tensor) => Tensor): Tensor {
+    let x = this.around(target, this.norm1, (y) => this.dropout1.forward(own(y)));
+    x = this.around(x, this.norm2, (y) => this.dropout2.forward(other(y)));
     return this.around(x, this.norm3, (y) =>
       this.dropout3.forward(this.linear2.forward(this.dropout.forward(this.activate(this.linear1.forward(y))))),
     );
@@ -207,6 +248,26 @@ export class TransformerDecoder extends Module {
     let x = target;
     for (const layer of this.layers) x = layer.forward(x, memory, masks);
     return this.norm === null ? x : this.norm.forward(x);
+  }
+
+  /** What {@link step} knows of a memory before the first token, for each layer. */
+  start(memory: Tensor): DecoderLayerCache[] {
+    return Array.from(this.layers, (layer) => layer.start(memory));
+  }
+
+  /** {@link forward} step by step, each with the keys and values of those before; see {@link TransformerDecoderLayer.step}. */
+  step(
+    target: Tensor,
+    caches: readonly DecoderLayerCache[],
+    masks: StepMasks = {},
+  ): [output: Tensor, caches: DecoderLayerCache[]] {
+    let x = target;
+    const next = Array.from(this.layers, (layer, i) => {
+      const [y, cache] = layer.step(x, caches[i]!, masks);
+      x = y;
+      return cache;
+    });
+    return [this.norm === null ? x : this.norm.forward(x), next];
   }
 }
 

@@ -167,6 +167,33 @@ describe('lengths', () => {
 });
 
 describe('TransformerSeq2Seq', () => {
+  it.each([false, true])('gives step by step the logits of whole targets, norms first: %s', (normFirst) => {
+    const sizes = { ...sized, layers: 2, normFirst, paddingIdx: 5, generator: generator() };
+    const model = new TransformerSeq2Seq(6, 6, sizes).eval();
+    const source = ids([
+      [1, 4, 2, 3],
+      [2, 5, 5, 5],
+    ]);
+    const target = ids([
+      [0, 3, 1, 2, 4],
+      [0, 2, 5, 5, 1],
+    ]);
+    const swapped = ids([[1, 0]]).select(0, 0);
+    noGrad(() => {
+      const want = model.forward(source, target);
+      let state = model.start(source);
+      for (let t = 0; t < 5; t++) {
+        // Halfway the rows change places, as a search's do.
+        const turned = t >= 3;
+        if (t === 3) state = model.rows(state, swapped);
+        const column = target.select(1, t);
+        const [logits, next] = model.step(turned ? column.indexSelect(0, swapped) : column, state);
+        const own = turned ? logits.indexSelect(0, swapped) : logits;
+        expect(distance(numbers(own), numbers(want.select(1, t).contiguous()))).toBeLessThan(1e-5);
+        state = next;
+      }
+    });
+  });
   it('has the sizes of its texts', () => {
     const count = (layers: number, words: number): number =>
       meta(() => new TransformerSeq2Seq(words, words, { layers }).parameters().reduce((n, p) => n + p.numel, 0));
