@@ -16,6 +16,14 @@ inline constexpr int64_t kColumns = 1024;       // columns gathered at once
 inline constexpr int64_t kFlushRows = 128;
 inline constexpr int64_t kManyOutputs = 64;  // from here on one output is not cut further
 
+// Memory beyond the caches is read at four places in turn, since a core keeps more loads in flight from four streams than
+// from one: so many elements at a time,
+template <class T>
+inline constexpr int64_t kTurn = 512 / static_cast<int64_t>(sizeof(T));
+// of four rows, or of four parts of a run of at least so many.
+template <class T>
+inline constexpr int64_t kLongRun = 32768 / static_cast<int64_t>(sizeof(T));
+
 // x's dimensions of size other than 1, those that stay and those that go, each ordered by x's strides and merged.
 // Strides in elements.
 struct Reduction {
@@ -237,6 +245,15 @@ void run_units(const Pool& pool, int64_t units, int64_t each, const F& body) {
     pool.run(pool.self, units, grain, call_body<F>, context);
 }
 
+// acc[k] of Rows rows of n adjacent elements, `far` elements apart.
+template <class R, int Rows>
+MYELIN_INLINE void reduce_turns(const typename R::In* p, int64_t far, int64_t n, typename R::Acc* acc) {
+  constexpr int64_t turn = kTurn<typename R::In>;
+  for (int k = 0; k < Rows; k++) acc[k] = R::identity();
+  for (int64_t i = 0; i < n; i += turn)
+    for (int k = 0; k < Rows; k++) acc[k] = R::join(acc[k], R::run(p + k * far + i, n - i < turn ? n - i : turn));
+}
+
 // out = finish(acc, count), where the innermost dimension of x goes or nothing adjacent stays.
 template <class R, class Out, class F>
 Status reduce_rows(const Pool& pool, const Reduction& r, const View& x, const View& out, const F& finish) {
@@ -253,8 +270,22 @@ Status reduce_rows(const Pool& pool, const Reduction& r, const View& x, const Vi
   }
   run_units(pool, r.outputs * cuts, cuts > 1 ? kReduceChunk : r.count, [&](int64_t begin, int64_t end, int) {
     if (plain_rows && !short_rows) {
-      for (int64_t u = begin; u < end; u++)
-        to[u * r.kept_out[0]] = static_cast<Out>(finish(R::run(in + u * r.kept_stride[0], r.count), r.count));
+      const auto write = [&](int64_t u, Acc acc) { to[u * r.kept_out[0]] = static_cast<Out>(finish(acc, r.count)); };
+      if (sizeof(Acc) > sizeof(double) || r.count >= kLongRun<typename R::In>) {
+        for (int64_t u = begin; u < end; u++) write(u, R::run(in + u * r.kept_stride[0], r.count));
+        return;
+      }
+      const int64_t far = (end - begin) / 4;
+      for (int64_t u = begin; u < begin + far; u++) {
+        Acc acc[4];
+        reduce_turns<R, 4>(in + u * r.kept_stride[0], far * r.kept_stride[0], r.count, acc);
+        for (int64_t k = 0; k < 4; k++) write(u + k * far, acc[k]);
+      }
+      for (int64_t u = begin + 4 * far; u < end; u++) {
+        Acc acc;
+        reduce_turns<R, 1>(in + u * r.kept_stride[0], 0, r.count, &acc);
+        write(u, acc);
+      }
       return;
     }
     for (int64_t u = begin; u < end; u++) {

@@ -9,10 +9,6 @@
 namespace myelin {
 namespace MYELIN_ISA {
 
-// Sums: blocks of kSumBlock elements in four vectors of T (16 additions a lane for float), blocks in double.
-template <class T>
-inline constexpr int64_t kSumBlock = 64 * Vec<float>::N;
-
 // The sum of map(x) of n elements; map(0) is 0.
 template <class T, class F>
 MYELIN_INLINE double sum_block(const T* p, int64_t n, const F& map) {
@@ -30,10 +26,19 @@ MYELIN_INLINE double sum_block(const T* p, int64_t n, const F& map) {
   return static_cast<double>(reduce_add((a + b) + (c + d)));
 }
 
+// Blocks of a turn each in four vectors of T, their sums in double.
 template <class T, class F>
 MYELIN_INLINE double sum_blocks(const T* p, int64_t n, const F& map) {
+  constexpr int64_t block = kTurn<T>;
   double total = 0;
-  for (; n > kSumBlock<T>; n -= kSumBlock<T>, p += kSumBlock<T>) total += sum_block(p, kSumBlock<T>, map);
+  if (n >= kLongRun<T>) {
+    const int64_t far = n / (4 * block) * block;
+    for (const T* end = p + far; p < end; p += block)
+      for (int64_t k = 0; k < 4; k++) total += sum_block(p + k * far, block, map);
+    p += 3 * far;
+    n -= 4 * far;
+  }
+  for (; n > block; n -= block, p += block) total += sum_block(p, block, map);
   return total + sum_block(p, n, map);
 }
 
@@ -156,12 +161,13 @@ struct Extreme {
     constexpr int N = Vec<T>::N;
     const Vec<T> none = set1<T>(identity());
     Vec<T> a = none, b = none, c = none, d = none;
+    const int64_t quarter = n / (4 * N) * N, far = n >= kLongRun<T> ? quarter : N, step = n >= kLongRun<T> ? N : 4 * N;
     int64_t i = 0;
-    for (; i + 4 * N <= n; i += 4 * N) {
-      a = pick(load(p + i), a);
-      b = pick(load(p + i + N), b);
-      c = pick(load(p + i + 2 * N), c);
-      d = pick(load(p + i + 3 * N), d);
+    for (const T* q = p; i < 4 * quarter; i += 4 * N, q += step) {
+      a = pick(load(q), a);
+      b = pick(load(q + far), b);
+      c = pick(load(q + 2 * far), c);
+      d = pick(load(q + 3 * far), d);
     }
     for (; i + N <= n; i += N) a = pick(load(p + i), a);
     if (i < n) {
@@ -203,7 +209,7 @@ struct SumSquares : Sum<double> {
   static double lift(T x) { return static_cast<double>(x) * static_cast<double>(x); }
   __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
     double total = 0;
-    for (; n > kSumBlock<T>; n -= kSumBlock<T>, p += kSumBlock<T>) total += block(p, kSumBlock<T>);
+    for (; n > kBlock; n -= kBlock, p += kBlock) total += block(p, kBlock);
     return total + block(p, n);
   }
 
