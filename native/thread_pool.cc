@@ -14,12 +14,47 @@
 namespace myelin {
 namespace {
 
-constexpr int64_t kSpinNanoseconds = 20000;
+constexpr int64_t kSpinNanoseconds = 100000;
 
 constexpr uint64_t kActive = 0xffff;
 constexpr uint64_t kOpen = uint64_t{1} << 16;
 constexpr int kWorkersShift = 20;
 constexpr int kNumberShift = 36;
+
+// The CPU that this thread is on; -1 where that is not known.
+int current_cpu() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// Keeps a helper off the CPU of the thread that it helps. Schedulers like to wake a thread where its waker runs, and leave it
+// there for as long as it sleeps often, with other CPUs idle.
+class Elsewhere {
+ public:
+  void move(int cpu) {
+#if defined(__linux__)
+    if (cpu < 0 || cpu >= CPU_SETSIZE || current_cpu() != cpu) return;
+    cpu_set_t now;
+    if (sched_getaffinity(0, sizeof now, &now) != 0) return;
+    // Other than what was set here: somebody else decided anew where this thread may run.
+    if (!moved_ || !CPU_EQUAL(&now, &chosen_)) allowed_ = now;
+    chosen_ = allowed_;
+    CPU_CLR(cpu, &chosen_);
+    moved_ = CPU_COUNT(&chosen_) > 0 && sched_setaffinity(0, sizeof chosen_, &chosen_) == 0;
+#else
+    (void)cpu;
+#endif
+  }
+
+#if defined(__linux__)
+ private:
+  bool moved_ = false;
+  cpu_set_t allowed_, chosen_;
+#endif
+};
 
 uint64_t number_of(uint64_t state) { return state >> kNumberShift; }
 int workers_of(uint64_t state) { return static_cast<int>((state >> kWorkersShift) & 0xffff); }
@@ -121,8 +156,10 @@ void ThreadPool::helper(int worker) {
       return (state & kOpen) != 0 && number_of(state) != *seen && worker < workers_of(state);
     }
   } wait{this, worker, &seen};
+  Elsewhere elsewhere;
   for (;;) {
     if (join(worker, &seen)) {
+      elsewhere.move(job_.cpu);
       work(worker);
       leave();
       spin_briefly(
@@ -154,7 +191,7 @@ void ThreadPool::run(int threads, int64_t n, int64_t grain, ChunkFunction fn, vo
     }
     return;
   }
-  job_ = {fn, ctx, n, grain, chunks};
+  job_ = {fn, ctx, n, grain, chunks, current_cpu()};
   next_.store(0, std::memory_order_relaxed);
   const uint64_t number = number_of(state_.load(std::memory_order_relaxed)) + 1;
   state_.store(number << kNumberShift | static_cast<uint64_t>(workers) << kWorkersShift | kOpen);

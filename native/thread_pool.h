@@ -75,6 +75,7 @@ class ThreadPool {
     int64_t n = 0;
     int64_t grain = 1;
     int64_t chunks = 0;
+    int cpu = -1;  // of the thread that runs it
   };
 
   ThreadPool();

@@ -2,6 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -190,6 +193,35 @@ void test_pool() {
   for (std::thread& caller : callers) caller.join();
 }
 
+// Helpers run elsewhere than the thread that they help, wherever the system wakes them.
+void test_places() {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
+  ThreadPool::get().set_threads(2);
+  std::thread([] {
+    PoolClient client;
+    const Pool& pool = *client.pool();
+    const auto job = [&](auto note) {
+      parallel_for(pool, 4, 1, [&](int64_t, int64_t, int worker) {
+        note(worker);
+        std::this_thread::sleep_for(std::chrono::microseconds(500));
+      });
+    };
+    job([](int) {});  // starts the helper while this thread may run anywhere
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    if (sched_setaffinity(0, sizeof here, &here) != 0) return;
+    std::atomic<int> shared{0};
+    for (int round = 0; round < 50; ++round) {
+      job([&](int worker) { shared += worker > 0 && CPU_ISSET(sched_getcpu(), &here); });
+    }
+    expect(shared == 0, "helpers leave their caller its CPU");
+  }).join();
+#endif
+}
+
 void test_order(unsigned seed) {
   Client client;
   std::mt19937 random(seed);
@@ -348,6 +380,7 @@ int main() {
   if (chosen_isa(nullptr) == nullptr) return 1;
   test_allocator();
   test_pool();
+  test_places();
   ThreadPool::get().set_threads(3);
   std::vector<std::thread> threads;
   for (unsigned seed = 0; seed < 3; ++seed) threads.emplace_back([seed] { test_order(seed); });
