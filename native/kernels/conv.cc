@@ -74,6 +74,16 @@ void join_rows(Correlation<T>* job) {
   h.in = h.out = 1;
 }
 
+// The phases of a dimension, if they may be computed side by side: one, or two that are not empty and of one density.
+bool all_phases(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t pad, int64_t dilation, Axis* axes) {
+  if (stride > 2 || (stride == 2 && (dilation != 1 || size < 2))) return false;
+  for (int64_t p = 0; p < stride; p++) {
+    axes[p] = phase_axis(size, out, taps, stride, pad, dilation, p);
+    turn_forward(&axes[p]);
+  }
+  return stride == 2 || axes[0].taps > 0;
+}
+
 // The fastest way that fits.
 template <class T>
 Status run(Correlation<T> job, const Pool& pool) {
@@ -83,6 +93,7 @@ Status run(Correlation<T> job, const Pool& pool) {
   }
   turn_forward(&job.h);
   turn_forward(&job.w);
+  if (depthwise_pays(job.c, job.m) && job.yw == 1) return correlate_depthwise(job, &job.h, 1, &job.w, 1, pool);
   join_rows(&job);
   if constexpr (sizeof(T) == 4) {
     const bool fits = job.winograd && job.h.taps == 3 && job.w.taps == 3 && job.h.step == 1 && job.w.step == 1 &&
@@ -121,6 +132,13 @@ Status backward_data(const Call& c, const ConvShape& s) {
   job.yh = s.stride_h * s.w, job.yw = s.stride_w;
   job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
   job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
+  Axis hs[2], ws[2];
+  if (depthwise_pays(job.c, job.m) && job.c > 0 && s.oh > 0 && s.ow > 0 &&
+      all_phases(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, hs) &&
+      all_phases(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, ws)) {
+    job.y = static_cast<T*>(c.out[0].data), job.yh = s.w;
+    return correlate_depthwise(job, hs, s.stride_h, ws, s.stride_w, *c.pool);
+  }
   // Positions that no tap reaches are set first, all together.
   const auto phase_h = [&](int64_t p) { return phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, p); };
   const auto phase_w = [&](int64_t p) { return phase_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, p); };
@@ -184,6 +202,10 @@ Status conv2d_backward_weight(const Call& c) {
   if (status != kOk || c.out[0].numel == 0) return status;
   const auto run = [&](auto zero) {
     using T = decltype(zero);
+    if (s.n > 0 && s.oh > 0 && s.ow > 0 && depthwise_pays(s.c / s.groups, s.m / s.groups) && s.c > 0) {
+      return correlate_weights_depthwise<T>(s, static_cast<const T*>(c.in[1].data), static_cast<const T*>(c.in[0].data),
+                                            static_cast<T*>(c.out[0].data), *c.pool);
+    }
     if constexpr (sizeof(T) == 4) {
       const bool fits = s.winograd && s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 &&
                         s.dilation_h == 1 && s.dilation_w == 1;

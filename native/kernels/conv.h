@@ -156,6 +156,15 @@ Status correlate_winograd(const Correlation<T>& job, const Pool& pool);
 // Whether that is faster for such a job.
 bool winograd_pays(int64_t images, int64_t c, int64_t m, int64_t high, int64_t wide);
 
+// For groups of so few channels that depthwise_pays(): the windows of at most two phases a dimension, in place of the job's axes and
+// of yh and yw as those say: y's rows are contiguous and yh is their distance.
+bool depthwise_pays(int64_t c, int64_t m);
+template <class T>
+Status correlate_depthwise(const Correlation<T>& job, const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases,
+                           const Pool& pool);
+template <class T>
+Status correlate_weights_depthwise(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool);
+
 // dweight[m, c, kh, kw] = Σ_{n,oh,ow} dy[n,m,oh,ow] · x[n,c,ih,iw], any geometry.
 template <class T>
 Status correlate_weights(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool);

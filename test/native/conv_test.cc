@@ -129,6 +129,8 @@ void check(const Geometry& g, DType dtype, bool bias, int activation, double sca
   compare_norm("conv2d_backward_weight", g, dweight.values(), want_dw, tolerance);
 }
 
+int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
+
 // Sizes of one dimension: input, kernel, output and the rest.
 void random_axis(int64_t most, int64_t* in, int64_t* k, int64_t* out, int64_t* stride, int64_t* pad,
                  int64_t* dilation) {
@@ -157,6 +159,30 @@ void random_geometries() {
   }
 }
 
+// Groups of one to three channels, mostly with the windows of mobile networks.
+void random_depthwise() {
+  const int cases = 100 * kThorough * percent / 100;
+  for (int i = 0; i < cases; ++i) {
+    Geometry g;
+    g.n = 1 + below(3);
+    g.groups = 1 + below(6);
+    g.c = g.groups * (below(4) == 0 ? 1 + below(3) : 1);
+    g.m = g.groups * (below(4) == 0 ? 1 + below(3) : 1);
+    random_axis(below(3) == 0 ? 70 : 20, &g.h, &g.kh, &g.oh, &g.sh, &g.ph, &g.dh);
+    random_axis(below(3) == 0 ? 70 : 20, &g.w, &g.kw, &g.ow, &g.sw, &g.pw, &g.dw);
+    if (below(3) > 0) {
+      g.kh = g.kw = 3, g.dh = g.dw = g.ph = g.pw = 1;
+      g.sh = g.sw = 1 + below(2);
+      g.oh = (g.h - 1) / g.sh + 1, g.ow = (g.w - 1) / g.sw + 1;
+      // Now and then without the last results, or with ones that read what lies past the end.
+      if (below(5) == 0) g.oh = larger_of(0, g.oh - 2 + below(6)), g.ow = larger_of(0, g.ow - 2 + below(6));
+    } else if (below(6) == 0) {
+      g.h = g.kh = g.oh = g.sh = g.dh = 1, g.ph = 0;
+    }
+    check(g, kFloats[below(2)], below(2) == 0, below(3) == 0 ? 1 + static_cast<int>(below(2)) : 0);
+  }
+}
+
 Geometry square(int64_t n, int64_t c, int64_t size, int64_t m, int64_t k, int64_t stride, int64_t pad,
                 int64_t groups = 1) {
   const int64_t out = (size + 2 * pad - k) / stride + 1;
@@ -178,6 +204,10 @@ void networks() {
       square(2, 24, 15, 24, 3, 2, 1, 24),
       square(2, 30, 10, 50, 1, 1, 0),
       square(2, 30, 10, 50, 1, 2, 0),
+      square(2, 40, 7, 40, 3, 1, 1, 40),
+      square(1, 6, 112, 12, 3, 2, 1, 6),
+      square(1, 5, 70, 5, 3, 1, 1, 5),
+      square(2, 20, 14, 20, 5, 1, 2, 20),
       square(1, 130, 7, 20, 3, 1, 1),
       square(1, 256, 8, 64, 3, 1, 1),
       square(1, 200, 8, 40, 3, 1, 1),
@@ -198,6 +228,25 @@ void networks() {
     check(g, kFloat32, false, 0, tolerance);
   }
   for (const Geometry& g : shapes) check(g, kFloat64, true, 0);
+}
+
+// What lies beside a row, in the next one or past the last result, has no part in it.
+void infinities() {
+  for (const DType dtype : kFloats) {
+    for (const int64_t wide : {5, 9, 31, 40, 57}) {
+      for (const int64_t stride : {1, 2}) {
+        Geometry g = square(1, 2, wide, 2, 3, stride, 1, 2);
+        g.ow -= 2;
+        Array x(dtype, g.x()), dy(dtype, g.y()), dweight(dtype, g.weight());
+        Doubles xs = random_values(x.view.numel, 1, dtype), ones(static_cast<size_t>(dy.view.numel), 1);
+        for (int64_t r = 0; r < 2 * wide; ++r) xs[static_cast<size_t>((r + 1) * wide - 1)] = INFINITY;
+        x.fill(xs), dy.fill(ones);
+        expect(run("infinities", isa::conv2d_backward_weight, {&dy, &x}, {&dweight}, g.params(false)) == kOk,
+               "infinities status");
+        for (const double v : dweight.values()) expect(v - v == 0, "infinite past the last result", "by weight");
+      }
+    }
+  }
 }
 
 void empty() {
@@ -252,5 +301,5 @@ void refusals() {
 
 int main(int argc, char** argv) {
   if (argc > 1) percent = atoi(argv[1]);
-  return run_tests({refusals, empty, random_geometries, networks});
+  return run_tests({refusals, empty, random_geometries, random_depthwise, infinities, networks});
 }

@@ -1,0 +1,39 @@
+// What the kernels for groups of next to no channels share.
+#pragma once
+#include "conv.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+inline constexpr double kDepthwiseTask = 1.5e5;  // multiply-adds of a task, about
+
+// What is done to a channel's sums.
+template <class T>
+struct Finish {
+  T scale, bias;
+  int activation;
+};
+template <class T>
+Finish<T> finish_of(const Correlation<T>& job, int64_t channel) {
+  return {job.scale ? job.scale[channel] : T(1), job.bias ? job.bias[channel] : T(0), job.activation};
+}
+
+template <bool B>
+struct Inside {
+  static constexpr bool value = B;
+};
+
+// Whether the windows are those of slide_planes: 3×3, padding 1, stride 1 or 2 or the gradient of such.
+bool slides(const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases);
+// correlate_depthwise() for such windows and groups of one input channel.
+template <class T>
+Status slide_planes(const Correlation<T>& job, const Axis* h, int64_t phases, const Axis* w, const Pool& pool);
+// sums(channel, tap) += the products of a plane of x with each of `count` planes of dy for each of the 9 taps, lane by lane. zeros has
+// slide_room() elements, 0 at first.
+template <class T>
+void slide_weights(const Axis& h, const Axis& w, const T* x, const T* dy, int64_t count, T* zeros, T* sums);
+template <class T>
+int64_t slide_room(const Axis& h, const Axis& w);
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin
