@@ -35,13 +35,11 @@ static_assert(kKeys + 3 <= 4 * kDropLanes, "the words of a tile's row, wherever 
 // What dropout makes of n ≤ kKeys weights from element `first` on: factors of 0 or the scale, in `memory`.
 template <class T>
 const T* drop_factors(const WeightDropout& d, int64_t first, T (&memory)[4 * kDropLanes]) {
-  uint32_t words[4][kDropLanes];
+  uint32_t words[4 * kDropLanes];
   const T scale = static_cast<T>(d.scale);
   const uint32_t last = d.last;
   philox_words(words, d.stream, first / 4);
-  for (int j = 0; j < kDropLanes; ++j) {
-    for (int k = 0; k < 4; ++k) memory[4 * j + k] = words[k][j] <= last ? T(0) : scale;
-  }
+  for (int i = 0; i < 4 * kDropLanes; ++i) memory[i] = words[i] <= last ? T(0) : scale;
   return memory + first % 4;
 }
 

@@ -15,39 +15,40 @@ inline constexpr uint32_t kPhiloxM1 = 0xCD9E8D57u;
 inline constexpr uint32_t kPhiloxW0 = 0x9E3779B9u;
 inline constexpr uint32_t kPhiloxW1 = 0xBB67AE85u;
 
-// Counters that one call of philox_words turns into words.
+// Counters that kernels of whole tensors turn into words at a time.
 inline constexpr int kPhiloxLanes = 64;
 
-MYELIN_INLINE Vec<int32_t> set1_word(uint32_t word) { return set1<int32_t>(static_cast<int32_t>(word)); }
+// A word in the lower half of each 64-bit lane; what is in the upper half does not matter.
+using PhiloxWord = Vec<int64_t>;
+MYELIN_INLINE PhiloxWord set1_word(uint32_t word) { return set1<int64_t>(static_cast<int64_t>(word)); }
 
-// words[k][j]: word k of lane j; on entry the counter of that lane, least significant word first. Lanes: a multiple of 16.
-template <int Lanes>
-inline void philox(uint32_t (&words)[4][Lanes], uint32_t key0, uint32_t key1) {
-  using V = Vec<int32_t>;
-  static_assert(Lanes % V::N == 0, "whole vectors");
-  const V m0 = set1_word(kPhiloxM0);
-  const V m1 = set1_word(kPhiloxM1);
-  for (int j = 0; j < Lanes; j += V::N) {
-    V c0 = load(reinterpret_cast<const int32_t*>(&words[0][j]));
-    V c1 = load(reinterpret_cast<const int32_t*>(&words[1][j]));
-    V c2 = load(reinterpret_cast<const int32_t*>(&words[2][j]));
-    V c3 = load(reinterpret_cast<const int32_t*>(&words[3][j]));
-    uint32_t k0 = key0;
-    uint32_t k1 = key1;
-    for (int round = 0; round < 10; ++round) {
-      const WideProduct p0 = multiply_wide(c0, m0);
-      const WideProduct p1 = multiply_wide(c2, m1);
-      c0 = p1.high ^ c1 ^ set1_word(k0);
-      c1 = p1.low;
-      c2 = p0.high ^ c3 ^ set1_word(k1);
-      c3 = p0.low;
-      k0 += kPhiloxW0;
-      k1 += kPhiloxW1;
+// The keys of the rounds, in every lane.
+struct PhiloxKeys {
+  static constexpr int kRounds = 10;
+  PhiloxWord first[kRounds], second[kRounds];
+  PhiloxKeys(uint32_t key0, uint32_t key1) {
+    for (int round = 0; round < kRounds; ++round, key0 += kPhiloxW0, key1 += kPhiloxW1) {
+      first[round] = set1_word(key0);
+      second[round] = set1_word(key1);
     }
-    store(reinterpret_cast<int32_t*>(&words[0][j]), c0);
-    store(reinterpret_cast<int32_t*>(&words[1][j]), c1);
-    store(reinterpret_cast<int32_t*>(&words[2][j]), c2);
-    store(reinterpret_cast<int32_t*>(&words[3][j]), c3);
+  }
+};
+
+// c[k][g]: word k of the counter of each lane, of Groups vectors of counters, least significant word first; then of the result.
+template <int Groups>
+MYELIN_INLINE void philox(PhiloxWord (&c)[4][Groups], const PhiloxKeys& keys) {
+  const PhiloxWord m0 = set1_word(kPhiloxM0);
+  const PhiloxWord m1 = set1_word(kPhiloxM1);
+#pragma GCC unroll 10
+  for (int round = 0; round < PhiloxKeys::kRounds; ++round) {
+    for (int g = 0; g < Groups; ++g) {
+      const PhiloxWord p0 = multiply_low_halves(c[0][g], m0);
+      const PhiloxWord p1 = multiply_low_halves(c[2][g], m1);
+      c[0][g] = shift_right_logical(p1, 32) ^ (c[1][g] ^ keys.first[round]);
+      c[1][g] = p1;
+      c[2][g] = shift_right_logical(p0, 32) ^ (c[3][g] ^ keys.second[round]);
+      c[3][g] = p0;
+    }
   }
 }
 
@@ -70,17 +71,35 @@ inline bool read_stream(const Call& c, int at, Stream* s) {
   return true;
 }
 
-// The words of counters first, first + 1, … (modulo 2^64) after the stream's offset.
-template <int Lanes>
-inline void philox_words(uint32_t (&words)[4][Lanes], const Stream& s, int64_t first) {
-  for (int j = 0; j < Lanes; ++j) {
-    const uint64_t counter = s.offset + static_cast<uint64_t>(first + j);
-    words[0][j] = static_cast<uint32_t>(counter);
-    words[1][j] = static_cast<uint32_t>(counter >> 32);
-    words[2][j] = 0;
-    words[3][j] = 0;
+// words[4 j + k]: word k of counter first + j (modulo 2^64) after the stream's offset. Count: a multiple of 128.
+template <int Count>
+inline void philox_words(uint32_t (&words)[Count], const Stream& s, int64_t first) {
+  constexpr int N = PhiloxWord::N, kGroups = 4;
+  static_assert(Count % (4 * kGroups * N) == 0, "whole groups");
+  using Pairs = Vec<int64_t>;
+  // Counters in such an order that interleaving the halves of two vectors puts them into theirs.
+  PhiloxWord place = zero<int64_t>();
+  for (int i = 0; i < N; ++i) place.v[i] = i % 2 * (N / 2) + i / 2;
+  const PhiloxWord low = set1_word(0xffffffffu);
+  const PhiloxKeys keys(s.key0, s.key1);
+  const uint64_t from = s.offset + static_cast<uint64_t>(first);
+  for (int j = 0; j < Count / 4; j += kGroups * N) {
+    PhiloxWord c[4][kGroups];
+    for (int g = 0; g < kGroups; ++g) {
+      c[0][g] = set1<int64_t>(static_cast<int64_t>(from + static_cast<uint64_t>(j + g * N))) + place;
+      c[1][g] = shift_right_logical(c[0][g], 32);
+      c[2][g] = c[3][g] = zero<int64_t>();
+    }
+    philox(c, keys);
+    for (int g = 0; g < kGroups; ++g) {
+      const Pairs a = (c[0][g] & low) | (c[1][g] << 32);
+      const Pairs b = (c[2][g] & low) | (c[3][g] << 32);
+      int64_t halves[2 * N];
+      store(halves, shuffle<Interleave<N, 2, 1, 0>>(a, b));
+      store(halves + N, shuffle<Interleave<N, 2, 1, 1>>(a, b));
+      __builtin_memcpy(words + 4 * (j + g * N), halves, sizeof(halves));
+    }
   }
-  philox(words, s.key0, s.key1);
 }
 
 // Of all words w, those with w 2^-32 < p, exactly for any double p in [0, 1].

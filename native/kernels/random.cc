@@ -14,7 +14,7 @@ namespace MYELIN_ISA {
 namespace {
 
 constexpr int L = kPhiloxLanes;
-using Words = uint32_t[4][L];
+using Words = uint32_t[4 * L];
 
 // Elements per counter: float64 takes two words, everything else one.
 template <class T>
@@ -34,20 +34,15 @@ void for_groups(const Call& c, const Stream& s, int64_t n, const F& block) {
   });
 }
 
-// out = the elements that value.lanes(words, lanes) makes, put in order of counter, then word.
+// out = the elements that value.fill(words, elements) makes of a group: element i from word i (float64: words 2i and 2i + 1).
 template <class T, class Value>
 void generate(const Call& c, const Stream& s, const Value& value) {
   constexpr int per = kPerCounter<T>;
   const View& out = c.out[0];
   for_groups<T>(c, s, out.numel, [&](int64_t first, int64_t count, const Words& words) {
-    T lanes[per][L];
     T buffer[per * L];
-    value.lanes(words, lanes);
     const bool direct = out.contiguous && count == per * L;
-    T* to = direct ? static_cast<T*>(out.data) + first : buffer;
-    for (int j = 0; j < L; ++j) {
-      for (int k = 0; k < per; ++k) to[per * j + k] = lanes[k][j];
-    }
+    value.fill(words, direct ? static_cast<T*>(out.data) + first : buffer);
     if (direct) return;
     if (out.contiguous) {
       memcpy(static_cast<T*>(out.data) + first, buffer, static_cast<size_t>(count) * sizeof(T));
@@ -76,19 +71,11 @@ struct Uniform {
     const T value = low + range * u;
     return value < top ? value : top;
   }
-  void lanes(const Words& words, float (&out)[4][L]) const {
-    for (int k = 0; k < 4; ++k) {
-      for (int j = 0; j < L; ++j) {
-        out[k][j] = scale(static_cast<float>(static_cast<int32_t>(words[k][j] >> 8)) * 0x1p-24f);
-      }
-    }
+  void fill(const Words& words, float* out) const {
+    for (int i = 0; i < 4 * L; ++i) out[i] = scale(static_cast<float>(static_cast<int32_t>(words[i] >> 8)) * 0x1p-24f);
   }
-  void lanes(const Words& words, double (&out)[2][L]) const {
-    for (int k = 0; k < 2; ++k) {
-      for (int j = 0; j < L; ++j) {
-        out[k][j] = scale(pair_to_double(words[2 * k][j], words[2 * k + 1][j]) * 0x1p-53);
-      }
-    }
+  void fill(const Words& words, double* out) const {
+    for (int i = 0; i < 2 * L; ++i) out[i] = scale(pair_to_double(words[2 * i], words[2 * i + 1]) * 0x1p-53);
   }
 };
 
@@ -181,29 +168,27 @@ struct Normal {
     second = mean + r * ((turn & 2) != 0 ? -b : b);
   }
   // u = (w + ½) 2^-32 in (0, 1].
-  void lanes(const Words& words, float (&out)[4][L]) const {
-    for (int k = 0; k < 4; k += 2) {
-      for (int j = 0; j < L; ++j) {
-        const uint32_t w = words[k][j];
-        const uint32_t v = words[k + 1][j];
-        const float whole = static_cast<float>(static_cast<int32_t>(w >> 16)) * 65536.0f +
-                            static_cast<float>(static_cast<int32_t>(w & 0xffffu));
-        const uint32_t turn = (v + 0x20000000u) >> 30;
-        const float angle = static_cast<float>(static_cast<int32_t>(v - (turn << 30))) * 1.46291807926715968e-9f;
-        pair((whole + 0.5f) * 0x1p-32f, turn, angle, out[k][j], out[k + 1][j]);
-      }
+  void fill(const Words& words, float* out) const {
+    for (int i = 0; i < 4 * L; i += 2) {
+      const uint32_t w = words[i];
+      const uint32_t v = words[i + 1];
+      const float whole = static_cast<float>(static_cast<int32_t>(w >> 16)) * 65536.0f +
+                          static_cast<float>(static_cast<int32_t>(w & 0xffffu));
+      const uint32_t turn = (v + 0x20000000u) >> 30;
+      const float angle = static_cast<float>(static_cast<int32_t>(v - (turn << 30))) * 1.46291807926715968e-9f;
+      pair((whole + 0.5f) * 0x1p-32f, turn, angle, out[i], out[i + 1]);
     }
   }
   // u = (w + 1) 2^-53 in (0, 1].
-  void lanes(const Words& words, double (&out)[2][L]) const {
+  void fill(const Words& words, double* out) const {
     for (int j = 0; j < L; ++j) {
-      const double u = (pair_to_double(words[0][j], words[1][j]) + 1.0) * 0x1p-53;
-      const uint32_t v = words[2][j];
-      const uint32_t turn = (v + 0x20000000u) >> 30;
-      const double angle = (static_cast<double>(static_cast<int32_t>(v - (turn << 30))) * 0x1p21 +
-                            static_cast<double>(static_cast<int32_t>(words[3][j] >> 11))) *
+      const uint32_t* const w = words + 4 * j;
+      const double u = (pair_to_double(w[0], w[1]) + 1.0) * 0x1p-53;
+      const uint32_t turn = (w[2] + 0x20000000u) >> 30;
+      const double angle = (static_cast<double>(static_cast<int32_t>(w[2] - (turn << 30))) * 0x1p21 +
+                            static_cast<double>(static_cast<int32_t>(w[3] >> 11))) *
                            6.97573699601726e-16;
-      pair(u, turn, angle, out[0][j], out[1][j]);
+      pair(u, turn, angle, out[2 * j], out[2 * j + 1]);
     }
   }
 };
@@ -213,12 +198,8 @@ struct Randint {
   int64_t low;
   uint64_t range;
 
-  void lanes(const Words& words, int32_t (&out)[4][L]) const {
-    for (int k = 0; k < 4; ++k) {
-      for (int j = 0; j < L; ++j) {
-        out[k][j] = static_cast<int32_t>(low + static_cast<int64_t>((words[k][j] * range) >> 32));
-      }
-    }
+  void fill(const Words& words, int32_t* out) const {
+    for (int i = 0; i < 4 * L; ++i) out[i] = static_cast<int32_t>(low + static_cast<int64_t>((words[i] * range) >> 32));
   }
 };
 
@@ -230,21 +211,13 @@ struct Chance {
   explicit Chance(double p) : threshold(p * 0x1p53), words_below(p) {}
 
   template <class T>
-  void lanes(const Words& words, T (&out)[4][L]) const {
+  void fill(const Words& words, T* out) const {
     const T one = static_cast<T>(words_below.some);
     const uint32_t greatest = words_below.last;
-    for (int k = 0; k < 4; ++k) {
-      for (int j = 0; j < L; ++j) {
-        out[k][j] = words[k][j] <= greatest ? one : T(0);
-      }
-    }
+    for (int i = 0; i < 4 * L; ++i) out[i] = words[i] <= greatest ? one : T(0);
   }
-  void lanes(const Words& words, double (&out)[2][L]) const {
-    for (int k = 0; k < 2; ++k) {
-      for (int j = 0; j < L; ++j) {
-        out[k][j] = pair_to_double(words[2 * k][j], words[2 * k + 1][j]) < threshold ? 1.0 : 0.0;
-      }
-    }
+  void fill(const Words& words, double* out) const {
+    for (int i = 0; i < 2 * L; ++i) out[i] = pair_to_double(words[2 * i], words[2 * i + 1]) < threshold ? 1.0 : 0.0;
   }
 };
 
@@ -261,27 +234,28 @@ Status uniform_of(const Call& c, const Stream& s, T low, T high) {
 
 template <class T>
 Status dropout_of(const Call& c, const Stream& s, double p) {
-  constexpr int per = 4;  // for either type, so that a mask depends on the seed alone
+  // A word an element for either type, so that a mask depends on the seed alone.
+  constexpr int most = 4 * L;
   const View& x = c.in[0];
   const View& out = c.out[0];
   const View& mask = c.out[1];
   const T scale = p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
-  const Chance drop(p);
-  for_groups<float>(c, s, x.numel, [&](int64_t first, int64_t count, const Words& words) {
-    T lanes[per][L];
-    T dropped[per * L];
-    T x_buffer[per * L];
-    T out_buffer[per * L];
-    uint8_t mask_buffer[per * L];
-    drop.lanes(words, lanes);
-    for (int j = 0; j < L; ++j) {
-      for (int k = 0; k < per; ++k) dropped[per * j + k] = lanes[k][j];
-    }
+  const WordsBelow drop(p);
+  const T lost = drop.some ? T(0) : scale;
+  const uint8_t gone = drop.some ? 0 : 1;
+  const uint32_t last = drop.last;
+  // Values by copy: a choice between two that lie in memory would be a branch.
+  for_groups<float>(c, s, x.numel, [=, &x, &out, &mask](int64_t first, int64_t count, const Words& words) {
+    T factor[most];
+    T x_buffer[most];
+    T out_buffer[most];
+    uint8_t mask_buffer[most];
+    for (int i = 0; i < most; ++i) factor[i] = words[i] <= last ? lost : scale;
     const T* xs = read_block(x, first, count, x_buffer);
     T* outs = open_block(out, first, out_buffer);
     uint8_t* masks = open_block(mask, first, mask_buffer);
-    for (int64_t i = 0; i < count; ++i) outs[i] = xs[i] * ((T(1) - dropped[i]) * scale);
-    for (int64_t i = 0; i < count; ++i) masks[i] = static_cast<uint8_t>(1 - static_cast<int32_t>(dropped[i]));
+    for (int64_t i = 0; i < count; ++i) outs[i] = xs[i] * factor[i];
+    for (int64_t i = 0; i < count; ++i) masks[i] = static_cast<uint8_t>(words[i] > last) | gone;
     close_block(out, first, count, outs);
     close_block(mask, first, count, masks);
   });
@@ -350,7 +324,7 @@ Status randperm(const Call& c) {
     const int64_t at = k % (4 * L);
     if (at == 0) philox_words(words, s, k / 4);
     const int64_t i = n - 1 - k;
-    const uint64_t w = words[at % 4][at / 4];
+    const uint64_t w = words[at];
     const int64_t j = static_cast<int64_t>((w * static_cast<uint64_t>(i + 1)) >> 32);
     const int32_t t = data[i * stride];
     data[i * stride] = data[j * stride];

@@ -8,14 +8,20 @@ namespace {
 constexpr uint64_t kNormalHash32 = 0x9bce6ba0b99cfa4aull;
 constexpr uint64_t kNormalHash64 = 0x0b8cda88168104deull;
 
+// Word k that Philox makes of one counter.
+uint32_t philox_word(const uint32_t (&counter)[4], uint32_t key0, uint32_t key1, int k) {
+  isa::PhiloxWord c[4][1];
+  for (int i = 0; i < 4; ++i) c[i][0] = isa::set1_word(counter[i]);
+  isa::philox(c, isa::PhiloxKeys(key0, key1));
+  return static_cast<uint32_t>(lane(c[k][0], 0));
+}
+
 struct Reference {
   uint32_t key0, key1;
   uint64_t offset;
   uint32_t word(int64_t counter, int k) const {
     const uint64_t at = offset + static_cast<uint64_t>(counter);
-    uint32_t w[4][16] = {{static_cast<uint32_t>(at)}, {static_cast<uint32_t>(at >> 32)}};
-    isa::philox(w, key0, key1);
-    return w[k][0];
+    return philox_word({static_cast<uint32_t>(at), static_cast<uint32_t>(at >> 32), 0, 0}, key0, key1, k);
   }
   uint32_t word32(int64_t i) const { return word(i / 4, static_cast<int>(i % 4)); }
   uint64_t word53(int64_t i) const {
@@ -31,16 +37,14 @@ void test_philox() {
                                     {0xa4093822, 0x299f31d0},
                                     {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
   for (const auto& k : known) {
-    uint32_t w[4][16] = {{k[0][0]}, {k[0][1]}, {k[0][2]}, {k[0][3]}};
-    isa::philox(w, k[1][0], k[1][1]);
-    for (int i = 0; i < 4; ++i) expect(w[i][0] == k[2][i], "philox known answer");
+    for (int i = 0; i < 4; ++i) expect(philox_word(k[0], k[1][0], k[1][1], i) == k[2][i], "philox known answer");
   }
-  uint32_t words[4][isa::kPhiloxLanes];
+  uint32_t words[4 * isa::kPhiloxLanes];
   const Reference r{7, 9, 0xfffffff0ull};
-  isa::philox_words(words, isa::Stream{r.key0, r.key1, r.offset}, 0);
+  isa::philox_words(words, {r.key0, r.key1, r.offset}, 0);
   bool same = true;
   for (int j = 0; j < isa::kPhiloxLanes; ++j) {
-    for (int k = 0; k < 4; ++k) same = same && words[k][j] == r.word(j, k);
+    for (int k = 0; k < 4; ++k) same = same && words[4 * j + k] == r.word(j, k);
   }
   expect(same, "philox_words over 2^32");
 }
