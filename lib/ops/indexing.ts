@@ -14,7 +14,7 @@ import { checkIndex } from './gather.js';
 import { narrow, transpose, viewAs } from './views.js';
 
 const INDEX_SELECT = opcodeOf('index_select');
-const INDEX_ADD = opcodeOf('index_add');
+const SCATTER_ROWS = opcodeOf('scatter_rows');
 const FILL = opcodeOf('fill');
 const ONE_HOT = opcodeOf('one_hot');
 
@@ -40,8 +40,7 @@ function rows(x: Tensor, index: Tensor): Tensor {
 /** Zeros of `shape` with the rows of dy added at `index`. */
 function scatterRows(dy: Tensor, index: Tensor, shape: Shape): Tensor {
   const out = result(shape, dy.code);
-  emit(FILL, [], [out], [0], passNs(out.numel));
-  emit(INDEX_ADD, [dy, index], [out], [], passNs(dy.numel));
+  emit(SCATTER_ROWS, [dy, index], [out], [], passNs(dy.numel + out.numel));
   return record(scatterRule, out, [dy], [index]);
 }
 

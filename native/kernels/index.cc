@@ -1,14 +1,19 @@
-// Rows by index: index_select (embedding), index_add (its gradient), one_hot.
+// Rows by index: index_select (embedding), scatter_rows (its gradient), index_add, one_hot.
 #include <stdint.h>
 #include <string.h>
 
 #include "blocks.h"
 #include "call.h"
+#include "iterate.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
 
 namespace {
+
+// scatter_rows: from so many bytes on, in rows of so many, writing every row once is faster than zeros that are added to.
+constexpr int64_t kWriteOnce = 1 << 20;
+constexpr int64_t kLongRow = 256;
 
 // x (R, …) seen as R rows of `length` elements.
 struct Rows {
@@ -158,6 +163,60 @@ void add_all(const Call& c) {
 }
 
 template <class T>
+void add_row(T* __restrict sum, const T* __restrict row, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) sum[j] += row[j];
+}
+
+// Every row of out is written once: the places of dy that go to a row are chained in order first.
+template <class T>
+Status sum_rows(const Call& c) {
+  const Rows out = rows_of(c.out[0]);
+  const Rows dy = rows_of(c.in[0]);
+  const View& index = c.in[1];
+  const int32_t* indices = static_cast<const int32_t*>(index.data);
+  const int64_t length = out.row.numel;
+  if (dy.count >= INT32_MAX) return kBadShape;
+  const size_t links = static_cast<size_t>(dy.count + out.count);
+  int32_t* const next = static_cast<int32_t*>(c.pool->scratch(c.pool->self, -1, (links + 1) * sizeof(int32_t)));
+  if (next == nullptr) return kOutOfMemory;
+  int32_t* const first = next + dy.count;  // of a row; both count from 1, and 0 is the end
+  memset(first, 0, static_cast<size_t>(out.count) * sizeof(int32_t));
+  for (int64_t i = dy.count; i-- > 0;) {
+    int32_t& head = first[indices[i * index.strides[0]]];
+    next[i] = head;
+    head = static_cast<int32_t>(i + 1);
+  }
+  const T* const from = static_cast<const T*>(dy.row.data);
+  T* const to = static_cast<T*>(out.row.data);
+  const size_t bytes = static_cast<size_t>(length) * sizeof(T);
+  const bool streams = streams_rows(c.out[0], length);
+  const auto rows = [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      T* const row = to + r * out.stride;
+      int32_t place = first[r];
+      if (place == 0 && streams) {
+        for (int64_t j = 0; j < length; j += Vec<T>::N) stream(row + j, zero<T>());
+      } else if (place == 0) {
+        memset(row, 0, bytes);
+      } else if (next[place - 1] == 0 && streams) {
+        stream_bytes(reinterpret_cast<char*>(row), reinterpret_cast<const char*>(from + (place - 1) * dy.stride),
+                     static_cast<int64_t>(bytes));
+      } else {
+        memcpy(row, from + (place - 1) * dy.stride, bytes);
+        while ((place = next[place - 1]) != 0) add_row(row, from + (place - 1) * dy.stride, length);
+      }
+    }
+    if (streams) stream_fence();
+  };
+  if (out.count * length <= kChunk) {
+    rows(0, out.count, 0);
+  } else {
+    parallel_for(*c.pool, out.count, kChunk / length, rows);
+  }
+  return kOk;
+}
+
+template <class T>
 void write_one_hot(const Call& c) {
   const View& index = c.in[0];
   const View& out = c.out[0];
@@ -217,6 +276,22 @@ Status index_add(const Call& c) {
     add_all<double>(c);
   }
   return kOk;
+}
+
+// dy (n, …), index (n): row r of out (R, …) is the sum, in order of n, of the rows of dy whose index is r. out has no gaps.
+Status scatter_rows(const Call& c) {
+  if (c.nin != 2 || c.nout != 1) return kBadShape;
+  const Status status = check_rows(c.out[0], c.in[0], c.in[1]);
+  if (status != kOk) return status;
+  if (!is_float(c.out[0].dtype)) return kBadDType;
+  if (!c.out[0].contiguous) return kBadShape;
+  if (c.out[0].numel == 0) return kOk;
+  const int64_t bytes = c.out[0].numel * item_size(c.out[0].dtype);
+  if (bytes < kWriteOnce || bytes < c.out[0].shape[0] * kLongRow || !rows_of(c.in[0]).row.contiguous) {
+    memset(c.out[0].data, 0, static_cast<size_t>(bytes));
+    return index_add(c);
+  }
+  return c.out[0].dtype == kFloat32 ? sum_rows<float>(c) : sum_rows<double>(c);
 }
 
 // index (…): out (…, C) is 1 at index, 0 elsewhere.

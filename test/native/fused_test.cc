@@ -367,6 +367,12 @@ void test_index_case(DType dtype, int64_t rows, int64_t n, const Shape& rest, La
   }
   expect(run("index_add", isa::index_add, {&out, &index}, {&x}, {}) == kOk, "index_add");
   compare("index_add values", x.values(), sums, 0);
+  x.fill(Doubles(static_cast<size_t>(x.view.numel), 0));
+  expect(run("index_add", isa::index_add, {&out, &index}, {&x}, {}) == kOk, "index_add to zeros");
+  Array scattered(dtype, table, kPacked);
+  scattered.fill(random_values(scattered.view.numel, 2, dtype));
+  expect(run("scatter_rows", isa::scatter_rows, {&out, &index}, {&scattered}, {}) == kOk, "scatter_rows");
+  compare("scatter_rows values", scattered.values(), x.values(), 0);
 }
 
 void test_one_hot(DType dtype, const Shape& shape, int64_t classes, Layout layout) {
@@ -396,8 +402,10 @@ void test_index() {
     }
     test_index_case(dtype, 100, 3001, {33}, kPacked);
     test_index_case(dtype, 30, 100, {1025}, kPacked);
+    test_index_case(dtype, 300, 100, {1025}, kPacked);
     test_index_case(dtype, 200, 30000, {}, kPacked);
   }
+  test_index_case(kFloat32, 4100, 300, {1024}, kPacked);  // past the caches
   test_index_case(kFloat32, 30, 60, {1025}, kGaps);
   test_index_case(kFloat32, 30, 1000, {25}, kReversed);
   for (DType dtype : {kFloat32, kFloat64, kInt32}) {
