@@ -34,6 +34,8 @@ const char* meaning(Status status) {
       return "a parameter is out of its range";
     case kBadIndex:
       return "an index is out of range";
+    case kBadLength:
+      return "a length is out of range";
     default:
       return "failed";
   }
@@ -216,14 +218,15 @@ ErrorRef Interpreter::check_indices(const OpInfo& op, int64_t nin, int64_t nout)
 
 ErrorRef Interpreter::kernel_error(const OpInfo& op, Status status, int64_t nin, int64_t nout) const {
   std::string what = meaning(status);
-  if (status == kBadShape || status == kBadDType || status == kBadIndex) {
+  const bool values = status == kBadIndex || status == kBadLength;
+  if (status == kBadShape || status == kBadDType || values) {
     constexpr int64_t kMost = 6;  // operands shown
     what += ": ";
     for (int64_t i = 0; i < nin + nout && i < kMost; ++i) {
       if (i > 0) what += i == nin ? " -> " : ", ";
       const View& view = views_[static_cast<size_t>(i)];
       what += describe(view);
-      if (status == kBadIndex && i < nin) what += describe_range(view);
+      if (values && i < nin) what += describe_range(view);
     }
     if (nin + nout > kMost) what += ", …";
   }

@@ -348,7 +348,16 @@ export function upload(id: number, data: ArrayBufferView): void {
 
 // ---------------------------------------------------------------------------------------------- reading
 
-const classes = [NativeError, OutOfMemoryError, ShapeError, DTypeError, ValueError, IndexOutOfRangeError] as const;
+/** Of native failures, by their status. */
+const classes = [
+  NativeError,
+  OutOfMemoryError,
+  ShapeError,
+  DTypeError,
+  ValueError,
+  IndexOutOfRangeError,
+  ValueError,
+] as const;
 
 /** A native failure as a typed error that names the op. */
 export function toError(failure: NativeFailure): MyelinError {

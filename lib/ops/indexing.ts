@@ -14,6 +14,7 @@ import { checkIndex } from './gather.js';
 import { narrow, transpose, viewAs } from './views.js';
 
 const INDEX_SELECT = opcodeOf('index_select');
+const EMBEDDING = opcodeOf('embedding');
 const SCATTER_ROWS = opcodeOf('scatter_rows');
 const FILL = opcodeOf('fill');
 const ONE_HOT = opcodeOf('one_hot');
@@ -26,14 +27,14 @@ const selectRule: Rule = {
 const scatterRule: Rule = { name: 'indexSelect backward', backward: (g, node) => [rows(g, node.saved(0))] };
 
 /** Rows of x at `index`, not recorded. */
-function gathered(x: Tensor, index: Tensor): Tensor {
+function gathered(x: Tensor, index: Tensor, op = INDEX_SELECT): Tensor {
   const out = result([index.numel, ...x.shape.slice(1)], x.code);
-  emit(INDEX_SELECT, [x, index], [out], [], passNs(out.numel));
+  emit(op, [x, index], [out], [], passNs(out.numel));
   return out;
 }
 
-function rows(x: Tensor, index: Tensor): Tensor {
-  const out = gathered(x, index);
+function rows(x: Tensor, index: Tensor, op = INDEX_SELECT): Tensor {
+  const out = gathered(x, index, op);
   return record(selectRule, out, [x], [index], x.shape);
 }
 
@@ -123,11 +124,11 @@ export function embedding(
   checkRank(fn, at.ndim + 1);
   const shape = [...at.shape, weight.shape[1]!];
   checkBoolean(fn, 'sparse', sparse);
-  if (paddingIdx === null && !sparse) return viewAs(rows(weight, flat), shape);
+  if (paddingIdx === null && !sparse) return viewAs(rows(weight, flat, EMBEDDING), shape);
   const size = weight.shape[0]!;
   const given = paddingIdx === null ? null : checkInteger(fn, 'paddingIdx', paddingIdx, { min: -size, max: size - 1 });
   const padding = given === null ? -1 : given < 0 ? given + size : given;
-  const out = gathered(weight, flat);
+  const out = gathered(weight, flat, EMBEDDING);
   return viewAs(
     record(sparse ? sparseRule : embeddingRule, out, [weight], [flat], { shape: weight.shape, padding }),
     shape,

@@ -20,6 +20,7 @@ enum Status : int32_t {
   kBadDType = 3,
   kBadParameter = 4,  // a parameter is out of its range
   kBadIndex = 5,      // an index *value* is out of range
+  kBadLength = 6,     // the length of a row is below 1 or beyond the steps
 };
 
 // A strided view. `data` points at element (0,…,0); strides are in elements and never negative; 0 broadcasts.

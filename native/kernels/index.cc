@@ -263,6 +263,9 @@ Status index_select(const Call& c) {
   return kOk;
 }
 
+// weight (V,D), index (n): out (n,D).
+Status embedding(const Call& c) { return index_select(c); }
+
 // dy (n, …), index (n): out (R, …) += rows of dy, in order of n.
 Status index_add(const Call& c) {
   if (c.nin != 2 || c.nout != 1) return kBadShape;

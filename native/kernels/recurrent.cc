@@ -251,6 +251,9 @@ Status read_operands(const Call& c, const View& gates, const View& states, const
     if (lengths.dtype != kInt32) return kBadDType;
     if (lengths.ndim != 1 || lengths.shape[0] != B || !lengths.contiguous) return kBadShape;
     o->s.lengths = static_cast<const int32_t*>(lengths.data);
+    for (int64_t b = 0; b < B; ++b) {
+      if (o->s.lengths[b] < 1 || o->s.lengths[b] > T) return kBadLength;
+    }
   }
   return kOk;
 }

@@ -115,6 +115,27 @@ describe('input that cannot be', () => {
   });
 });
 
+describe('lengths in a tensor', () => {
+  it.each([[[3, 0]], [[4, 1]], [[2, -2147483648]]])(
+    'outside the steps are refused when it is read: %j',
+    async (given) => {
+      const lengths = ids([given]).select(0, 0);
+      const x = ones([3, 2, 2]);
+      const run = {
+        RNN: () => new m.RNN(2, 3).forward(x, null, { lengths }),
+        LSTM: () => new m.LSTM(2, 3).forward(x, null, { lengths }),
+        GRU: () => new m.GRU(2, 3).forward(x, null, { lengths }),
+      };
+      for (const forward of Object.values(run)) {
+        const reading = forward()[0].data();
+        await expect(reading).rejects.toThrow(m.ValueError);
+        await expect(reading).rejects.toThrow(/^recurrent: a length is out of range: .*int32 \[2\] from/);
+      }
+      expect(await ones([1]).item()).toBe(1);
+    },
+  );
+});
+
 describe('rows that see nothing', () => {
   const nothing = m.tensor([[false], [false]]);
   it('get zeros, and so do their gradients', () => {

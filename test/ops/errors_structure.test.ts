@@ -391,7 +391,8 @@ const late: [op: string, call: () => Tensor][] = [
   ['indexSelect', () => m.index(x, index([2]))],
   ['indexSelect', () => m.index(x, index([0]), index([3]))],
   ['indexSelect', () => m.indexPut(x, [index([2])], 1)],
-  ['indexSelect', () => m.embedding(index([2]), x)],
+  ['embedding', () => m.embedding(index([2]), x)],
+  ['embedding', () => m.embedding(index([-1]), x, { paddingIdx: 0 })],
   ['oneHot', () => m.oneHot(index([3]), 3)],
 ];
 
