@@ -1,6 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { show } from '../check.js';
+import { checkInteger, show } from '../check.js';
+import { itemSizes } from '../dtype.js';
 import { FileFormatError, StateDictError, ValueError } from '../errors.js';
 import { checkPath, ioError, writeAtomic } from '../io/atomic.js';
 import { eachTensor, readSafetensorsHeader, saveFile } from '../io/safetensors.js';
@@ -56,20 +58,28 @@ export async function loadGPT(directory: string, options: LoadGPTOptions = {}): 
   return model.eval();
 }
 
+/** Options of {@link saveGPT}. */
+export interface SaveGPTOptions {
+  /** Most bytes of weights in one file, but for a weight that is larger alone; 5e9. */
+  readonly maxShardSize?: number;
+}
+
 /**
- * Saves a GPT as Hugging Face stores a `GPT2LMHeadModel`: `model.safetensors`, then `config.json`, each replaced in one step. The
- * directory must exist.
+ * Saves a GPT as Hugging Face stores a `GPT2LMHeadModel`: `model.safetensors`, or several files and `model.safetensors.index.json` beyond
+ * `maxShardSize`, then `config.json`. Each file is replaced in one step; files of an earlier model in the other form are removed at the
+ * end, but an earlier index first, so that a save that is cut off leaves no mixture. The directory must exist.
  */
-export async function saveGPT(model: GPT, directory: string): Promise<void> {
+export async function saveGPT(model: GPT, directory: string, options: SaveGPTOptions = {}): Promise<void> {
   const fn = 'saveGPT';
   checkPath(fn, 'directory', directory);
+  const limit = checkInteger(fn, 'maxShardSize', options.maxShardSize ?? 5e9, { min: 1 });
   if (!(model instanceof GPT)) throw new ValueError(`${fn}: expected a GPT, got ${show(model)}`);
   if (!model.config.bias) throw new ValueError(`${fn}: expected a GPT with biases, as GPT-2 has, got one without`);
   const weights = new Map<string, Tensor>();
   for (const [name, tensor] of Object.entries(model.stateDict())) {
     weights.set(`${PREFIX}${name}`, isTurned(name) ? contiguous(transpose(tensor, 0, 1)) : tensor);
   }
-  await saveFile(weights, join(directory, WEIGHTS), { format: 'pt' });
+  await saveWeights(fn, weights, directory, limit);
   const { vocabulary, context, layers, heads, width, hidden, activation, eps, dropout } = model.config;
   const config = {
     architectures: ['GPT2LMHeadModel'],
@@ -90,6 +100,56 @@ export async function saveGPT(model: GPT, directory: string): Promise<void> {
     torch_dtype: 'float32',
   };
   await writeAtomic(join(directory, CONFIG), `${JSON.stringify(config, null, 2)}\n`, fn);
+}
+
+/** Writes one file, or shards of at most `limit` bytes and their index. */
+async function saveWeights(
+  fn: string,
+  weights: ReadonlyMap<string, Tensor>,
+  directory: string,
+  limit: number,
+): Promise<void> {
+  const index = join(directory, INDEX);
+  const shards = shardsOf(weights, limit);
+  const isWhole = shards.length === 1;
+  const files = shards.map((_, i) => (isWhole ? WEIGHTS : shardName(i + 1, shards.length)));
+  if (!isWhole) rmSync(index, { force: true });
+  // All at once: each takes its weights as they are now.
+  const writes = shards.map((shard, i) => saveFile(shard, join(directory, files[i]!), { format: 'pt' }));
+  for (const write of await Promise.allSettled(writes)) if (write.status === 'rejected') throw write.reason;
+  if (!isWhole) {
+    const names = shards.flatMap((shard, i) => Array.from(shard.keys(), (name) => [name, files[i]!] as const));
+    const total = Array.from(weights.values(), bytesOf).reduce((sum, bytes) => sum + bytes, 0);
+    const text = { metadata: { total_size: total }, weight_map: Object.fromEntries(names) };
+    await writeAtomic(index, `${JSON.stringify(text, null, 2)}\n`, fn);
+  }
+  const earlier = (await readdir(directory)).filter((file) => SHARD.test(file) || file === WEIGHTS || file === INDEX);
+  for (const file of earlier) {
+    if (!files.includes(file) && (isWhole || file !== INDEX)) await rm(join(directory, file), { force: true });
+  }
+}
+
+const SHARD = /^model-\d{5}-of-\d{5}\.safetensors$/;
+
+const shardName = (i: number, count: number): string =>
+  `model-${String(i).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.safetensors`;
+
+const bytesOf = (x: Tensor): number => x.numel * itemSizes[x.code]!;
+
+/** The weights in their order, cut where a file would become larger than `limit`. */
+function shardsOf(weights: ReadonlyMap<string, Tensor>, limit: number): Map<string, Tensor>[] {
+  const shards: Map<string, Tensor>[] = [];
+  let left = -1;
+  for (const [name, tensor] of weights) {
+    const bytes = bytesOf(tensor);
+    if (left < bytes) {
+      shards.push(new Map());
+      left = limit;
+    }
+    shards[shards.length - 1]!.set(name, tensor);
+    left -= bytes;
+  }
+  return shards;
 }
 
 // ------------------------------------------------------------------------------------------------- names

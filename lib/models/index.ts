@@ -51,7 +51,7 @@ export {
 } from './generate.js';
 export { GPT, gpt, gptConfigs, type GPTConfig } from './gpt.js';
 export { Decoder, type DecoderConfig } from './decoder.js';
-export { loadGPT, saveGPT, type LoadGPTOptions } from './gpt_files.js';
+export { loadGPT, saveGPT, type LoadGPTOptions, type SaveGPTOptions } from './gpt_files.js';
 export {
   AttentionSeq2Seq,
   Seq2Seq,

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -262,6 +262,38 @@ describe('saveGPT', () => {
       layer_norm_epsilon: 1e-4,
       activation_function: 'gelu_new',
     });
+  });
+  it('cuts large models into shards with an index, and leaves no weights of the model before', async () => {
+    const model = await loadGPT(original);
+    const directory = copy();
+    const files = (): string[] => readdirSync(directory).filter((name) => name.startsWith('model'));
+    for (const [maxShardSize, least] of [
+      [3000, 3],
+      [1, 28],
+    ] as const) {
+      await saveGPT(model, directory, { maxShardSize });
+      const index = JSON.parse(readFileSync(join(directory, 'model.safetensors.index.json'), 'utf8')) as {
+        metadata: { total_size: number };
+        weight_map: Record<string, string>;
+      };
+      const shards = [...new Set(Object.values(index.weight_map))];
+      expect(shards.length).toBeGreaterThanOrEqual(least);
+      expect(shards[0]).toBe(`model-00001-of-${String(shards.length).padStart(5, '0')}.safetensors`);
+      expect(files().sort()).toEqual([...shards, 'model.safetensors.index.json'].sort());
+      let total = 0;
+      for (const shard of shards) {
+        const { tensors } = await readSafetensors(join(directory, shard));
+        const bytes = [...tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+        expect(bytes <= maxShardSize || tensors.size === 1).toBe(true);
+        for (const name of tensors.keys()) expect(index.weight_map[name]).toBe(shard);
+        total += bytes;
+      }
+      expect(index.metadata.total_size).toBe(total);
+      expect(await logitsOf(directory)).toEqual(numbers(model.forward(tokens)));
+    }
+    await saveGPT(model, directory);
+    expect(files()).toEqual(['model.safetensors']);
+    await expect(saveGPT(model, directory, { maxShardSize: 0 })).rejects.toThrow('expected maxShardSize to be');
   });
   it('refuses what GPT-2 cannot be', async () => {
     const config = { vocabulary: 5, context: 4, layers: 1, heads: 1, width: 4 };
