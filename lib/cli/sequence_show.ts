@@ -3,8 +3,10 @@ import { scope } from '../autograd/scope.js';
 import type { SentencePair } from '../data/pairs.js';
 import type { SequenceDataset } from '../models/sequences.js';
 import { AttentionSeq2Seq } from '../models/seq2seq.js';
+import { TransformerSeq2Seq } from '../models/transformer.js';
 import { tensor } from '../ops/create.js';
 import { Generator } from '../random.js';
+import type { Tensor } from '../tensor.js';
 import { TokenStream } from '../text/tokenizer.js';
 import type { OwnTokenizer } from '../text/files.js';
 import { WordTokenizer } from '../text/vocabularies.js';
@@ -79,31 +81,29 @@ export async function showPairs(
     (best, pair) => (best === undefined || pair[0].length > best[0].length ? pair : best),
     undefined,
   );
-  const picture =
-    model instanceof AttentionSeq2Seq && longest !== undefined
-      ? await attentionOf(model, translate, longest[0], tokenizers)
-      : null;
+  const looks = model instanceof AttentionSeq2Seq || model instanceof TransformerSeq2Seq;
+  const picture = looks && longest !== undefined ? await attentionOf(model, translate, longest[0], tokenizers) : null;
   return { table, picture };
+}
+
+/** Where a model looks in a source for each token of a target that begins with the token of beginnings: (T, S). */
+function weightsOf(model: AttentionSeq2Seq | TransformerSeq2Seq, source: readonly number[], target: number[]): Tensor {
+  const row = (tokens: readonly number[]): Tensor => tensor([[...tokens]], { dtype: 'int32' });
+  if (model instanceof TransformerSeq2Seq) return model.attention(row(source), row(target)).select(0, 0);
+  return model.forward(row(source).transpose(0, 1), row(target).transpose(0, 1))[1].select(2, 0);
 }
 
 /** The picture of where a model looks while it writes the target of a source. */
 export async function attentionOf(
-  model: AttentionSeq2Seq,
+  model: AttentionSeq2Seq | TransformerSeq2Seq,
   translate: NonNullable<SequenceModel['translate']>,
   text: string,
   { source: from, target: to }: Tokenizers,
 ): Promise<string> {
   const { source, target } = await translate(text);
   const begin = to instanceof WordTokenizer ? to.begin : 0;
-  const column = (tokens: readonly number[]) =>
-    tensor(
-      tokens.map((token) => [token]),
-      { dtype: 'int32' },
-    );
   const written = to instanceof WordTokenizer ? [...target, to.end] : target;
-  const weights = scope(() =>
-    noGrad(() => model.forward(column(source), column([begin, ...written.slice(0, -1)]))[1].select(2, 0)),
-  );
+  const weights = scope(() => noGrad(() => weightsOf(model, source, [begin, ...written.slice(0, -1)])));
   const values = await weights.data();
   const names = (tokens: readonly number[], tokenizer: OwnTokenizer): string[] =>
     tokens.map((token) => ('vocabulary' in tokenizer ? tokenizer.vocabulary.pieces[token]! : String(token)));

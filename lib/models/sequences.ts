@@ -64,6 +64,23 @@ const recurrent = (kind: 'rnn' | 'gru' | 'lstm', name: string): SequenceEntry =>
 /** Ten symbols and the token that begins. */
 const synthetic = { vocabulary: 11, targetVocabulary: 11, padding: null } as const;
 
+/** Reversal of ten digits by GRUs of 64 units. */
+const reversal = (
+  description: string,
+  Model: new (...given: ConstructorParameters<typeof Seq2Seq>) => Seq2Seq | AttentionSeq2Seq,
+): SequenceEntry => ({
+  description,
+  task: 'pairs',
+  dataset: 'reverse',
+  sizes: { ...synthetic, width: 64 },
+  inputs: [
+    [10, 1],
+    [10, 1],
+  ],
+  context: 10,
+  create: ({ vocabulary, targetVocabulary, width }, options) => new Model(vocabulary, targetVocabulary, width, options),
+});
+
 const entries = {
   'char-gpt': {
     description: 'character model: decoder of 4 layers and heads, width 128, context 64',
@@ -78,32 +95,8 @@ const entries = {
   'char-rnn': recurrent('rnn', 'Elman network'),
   'char-gru': recurrent('gru', 'GRU'),
   'char-lstm': recurrent('lstm', 'LSTM'),
-  seq2seq: {
-    description: 'GRUs from sequence to sequence',
-    task: 'pairs',
-    dataset: 'reverse',
-    sizes: { ...synthetic, width: 64 },
-    inputs: [
-      [10, 1],
-      [10, 1],
-    ],
-    context: 10,
-    create: ({ vocabulary, targetVocabulary, width }, options) =>
-      new Seq2Seq(vocabulary, targetVocabulary, width, options),
-  },
-  'seq2seq-attention': {
-    description: 'GRUs from sequence to sequence with additive attention',
-    task: 'pairs',
-    dataset: 'reverse',
-    sizes: { ...synthetic, width: 64 },
-    inputs: [
-      [10, 1],
-      [10, 1],
-    ],
-    context: 10,
-    create: ({ vocabulary, targetVocabulary, width }, options) =>
-      new AttentionSeq2Seq(vocabulary, targetVocabulary, width, options),
-  },
+  seq2seq: reversal('GRUs from sequence to sequence', Seq2Seq),
+  'seq2seq-attention': reversal('GRUs from sequence to sequence with additive attention', AttentionSeq2Seq),
   'seq2seq-transformer': {
     description: 'Transformer from sequence to sequence, 2 + 2 layers, 8 heads',
     task: 'pairs',

@@ -3,13 +3,14 @@ import { xavierUniform_ } from '../nn/init.js';
 import { Linear } from '../nn/linear.js';
 import { Module } from '../nn/module.js';
 import { SinusoidalPositions } from '../nn/positions.js';
-import { Transformer, type DecoderLayerCache, type TransformerOptions } from '../nn/transformer.js';
+import { Transformer, type DecoderLayerCache, type DecoderMasks, type TransformerOptions } from '../nn/transformer.js';
 import { checkInteger } from '../check.js';
 import { ShapeError } from '../errors.js';
 import { eq, mul } from '../ops/binary.js';
 import { dropout } from '../ops/random.js';
 import { indexSelect } from '../ops/indexing.js';
-import { cat, select, unsqueeze } from '../ops/views.js';
+import { mean } from '../ops/reduce.js';
+import { cat, select, stack, unsqueeze } from '../ops/views.js';
 import { formatShape } from '../shape.js';
 import type { Generator } from '../random.js';
 import type { Tensor } from '../tensor.js';
@@ -70,9 +71,19 @@ export class TransformerSeq2Seq extends Module implements StepModel<TransformerS
 
   /** source (B, S), the target's tokens so far (B, T): logits (B, T, vocabulary) of those that follow. */
   forward(source: Tensor, target: Tensor): Tensor {
+    return this.out.forward(this.transformer.decoder.forward(...this.#decoderInputs(source, target)));
+  }
+
+  /** Where the decoder looks in a source (B, S) for each token that follows those of a target (B, T): (B, T, S), the mean over layers and heads. */
+  attention(source: Tensor, target: Tensor): Tensor {
+    const [, weights] = this.transformer.decoder.forwardWithWeights(...this.#decoderInputs(source, target));
+    return mean(stack(weights), 0);
+  }
+
+  #decoderInputs(source: Tensor, target: Tensor): [target: Tensor, memory: Tensor, masks: DecoderMasks] {
     const [memory, memoryKeyPaddingMask] = this.#encode(source);
     const masks = { causal: true, targetKeyPaddingMask: this.#padding(target), memoryKeyPaddingMask };
-    return this.out.forward(this.transformer.decoder.forward(this.#embed(target, this.tgt_emb), memory, masks));
+    return [this.#embed(target, this.tgt_emb), memory, masks];
   }
 
   start(source: Tensor): TransformerState {

@@ -169,15 +169,30 @@ export class TransformerDecoderLayer extends TransformerLayer {
   }
 
   forward(target: Tensor, memory: Tensor, masks: DecoderMasks = {}): Tensor {
+    return this.#whole(target, memory, masks, false)[0];
+  }
+
+  /** {@link forward} with the weights of attention to the memory, (B, T, S), their mean over the heads. */
+  forwardWithWeights(target: Tensor, memory: Tensor, masks: DecoderMasks = {}): [output: Tensor, weights: Tensor] {
+    return this.#whole(target, memory, masks, true) as [Tensor, Tensor];
+  }
+
+  #whole(target: Tensor, memory: Tensor, masks: DecoderMasks, needWeights: boolean): [Tensor, Tensor | null] {
     const { targetMask = null, memoryMask = null, causal = false } = masks;
     const { targetKeyPaddingMask = null, memoryKeyPaddingMask = null } = masks;
     const own = { attnMask: targetMask, keyPaddingMask: targetKeyPaddingMask, causal };
-    const other = { attnMask: memoryMask, keyPaddingMask: memoryKeyPaddingMask };
-    return this.#through(
+    const other = { attnMask: memoryMask, keyPaddingMask: memoryKeyPaddingMask, needWeights };
+    let weights: Tensor | null = null;
+    const output = this.#through(
       target,
       (y) => this.self_attn.forward(y, y, y, own)[0],
-      (y) => this.multihead_attn.forward(y, memory, memory, other)[0],
+      (y) => {
+        const [context, seen] = this.multihead_attn.forward(y, memory, memory, other);
+        weights = seen;
+        return context;
+      },
     );
+    return [output, weights];
   }
 
   /** What {@link step} knows of a memory before the first token. */
@@ -248,6 +263,17 @@ export class TransformerDecoder extends Module {
     let x = target;
     for (const layer of this.layers) x = layer.forward(x, memory, masks);
     return this.norm === null ? x : this.norm.forward(x);
+  }
+
+  /** {@link forward} with each layer's weights of attention to the memory; see {@link TransformerDecoderLayer.forwardWithWeights}. */
+  forwardWithWeights(target: Tensor, memory: Tensor, masks: DecoderMasks = {}): [output: Tensor, weights: Tensor[]] {
+    let x = target;
+    const weights = Array.from(this.layers, (layer) => {
+      const [y, seen] = layer.forwardWithWeights(x, memory, masks);
+      x = y;
+      return seen;
+    });
+    return [this.norm === null ? x : this.norm.forward(x), weights];
   }
 
   /** What {@link step} knows of a memory before the first token, for each layer. */

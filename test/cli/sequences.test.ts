@@ -153,4 +153,14 @@ describe('recipes learn in reduced form', () => {
     expect(made.out).toBe('3210\n');
     expect(await readFile(join(cwd, 'run', 'attention.svg'), 'utf8')).toMatch(/^<svg/);
   }, 60_000);
+
+  it('shows where a Transformer looks', async () => {
+    const cwd = await workspace();
+    const { code } = await myelin(
+      ['train', '--dataset', 'copy', '--length', '3', '--steps', '2', '--out', 'run', ...one],
+      { cwd },
+    );
+    expect(code).toBe(0);
+    expect(await readFile(join(cwd, 'run', 'attention.svg'), 'utf8')).toMatch(/^<svg/);
+  }, 60_000);
 });

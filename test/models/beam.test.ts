@@ -194,6 +194,32 @@ describe('TransformerSeq2Seq', () => {
       }
     });
   });
+  it('shows where it looks, never at padding', () => {
+    const model = new TransformerSeq2Seq(6, 6, { ...sized, layers: 2, paddingIdx: 5, generator: generator() }).eval();
+    const [source, target] = [ids([[1, 4, 2, 5]]), ids([[0, 3]])];
+    noGrad(() => {
+      const weights = model.attention(source, target);
+      expect(weights.shape).toEqual([1, 2, 4]);
+      expect(distance(numbers(weights.sum(2)), [1, 1])).toBeLessThan(1e-6);
+      expect(numbers(weights.select(2, 3).contiguous())).toEqual([0, 0]);
+      // By hand for one layer and its heads.
+      const { encoder, decoder } = model.transformer;
+      const embedded = (tokens: typeof source, table: typeof model.src_emb) =>
+        model.positions.forward(table.forward(tokens).mul(Math.sqrt(8)));
+      const padding = source.eq(5);
+      const memory = encoder.forward(embedded(source, model.src_emb), { keyPaddingMask: padding });
+      let x = embedded(target, model.tgt_emb);
+      const seen = [...decoder.layers].map((layer) => {
+        const own = layer.norm1.forward(x.add(layer.self_attn.forward(x, x, x, { causal: true })[0]));
+        const options = { keyPaddingMask: padding, needWeights: true };
+        const [, w] = layer.multihead_attn.forward(own, memory, memory, options);
+        x = layer.forward(x, memory, { causal: true, memoryKeyPaddingMask: padding });
+        return w!;
+      });
+      const mean = seen[0]!.add(seen[1]!).div(2);
+      expect(distance(numbers(weights), numbers(mean))).toBeLessThan(1e-6);
+    });
+  });
   it('has the sizes of its texts', () => {
     const count = (layers: number, words: number): number =>
       meta(() => new TransformerSeq2Seq(words, words, { layers }).parameters().reduce((n, p) => n + p.numel, 0));
