@@ -262,13 +262,14 @@ void Interpreter::fill(Slot* slot, void* data, size_t bytes) {
 void* Interpreter::keep_block(int input, const int64_t* numbers, int count, size_t bytes, bool* ready) {
   const Operand& operand = operands_[static_cast<size_t>(input)];
   const View& view = views_[static_cast<size_t>(input)];
-  if (operand.kind != OperandKind::kTensor || count > kMaxKept || !view.contiguous) return nullptr;
+  if (operand.kind != OperandKind::kTensor || count > kMaxKept) return nullptr;
   Slot* const slot = slots_.find(operand.id);
   try {
     if (slot->kept == nullptr) slot->kept = std::make_unique<std::vector<Kept>>();
     for (Kept& kept : *slot->kept) {
       if (kept.offset != operand.offset || kept.ndim != view.ndim || kept.count != count ||
           !std::equal(view.shape, view.shape + view.ndim, kept.shape) ||
+          !std::equal(view.strides, view.strides + view.ndim, kept.strides) ||
           !std::equal(numbers, numbers + count, kept.numbers)) {
         continue;
       }
@@ -287,6 +288,7 @@ void* Interpreter::keep_block(int input, const int64_t* numbers, int count, size
     Kept kept{};
     kept.offset = operand.offset, kept.ndim = view.ndim, kept.count = count;
     std::copy(view.shape, view.shape + view.ndim, kept.shape);
+    std::copy(view.strides, view.strides + view.ndim, kept.strides);
     std::copy(numbers, numbers + count, kept.numbers);
     slot->kept->push_back(kept);
   } catch (const std::bad_alloc&) {

@@ -43,7 +43,7 @@ double load_element(const void* data, DType dtype);
 // What kernels have kept of a view of a storage (see Keeper), or that one has asked for the first time: no data.
 struct Kept {
   int64_t offset;
-  int64_t shape[kMaxDims];
+  int64_t shape[kMaxDims], strides[kMaxDims];
   int64_t numbers[kMaxKept];
   int32_t ndim;
   int32_t count;

@@ -48,7 +48,7 @@ void micro_rows(int64_t depth, const T* a, const int64_t* at, const T* const* b,
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) {
       T* const p = out[v] + i * rs;
-      store(p, mode == kAdd ? load(p) + acc[i][v] : acc[i][v]);
+      store(p, mode.add ? load(p) + acc[i][v] : acc[i][v]);
     }
   }
 }

@@ -57,7 +57,7 @@ void micro_positions(const Segments& s, const T* a, const int64_t* at, const T* 
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) {
       T* const p = tile + i * kColumns<T> + v * N;
-      store(p, mode == kAdd ? load(p) + acc[i][v] : acc[i][v]);
+      store(p, mode.add ? load(p) + acc[i][v] : acc[i][v]);
     }
   }
 }

@@ -11,6 +11,7 @@ namespace {
 constexpr double kSerialProducts = 6e5;  // multiply-adds below which waking other threads does not pay
 constexpr double kTaskProducts = 5e5;    // multiply-adds of one task
 constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are not split further
+constexpr int64_t kKeptRows = 256;       // of A, above which packing B is little beside the products
 constexpr int64_t kMaxTasks = 128;
 constexpr int64_t kMaxColumns = 64;  // of tasks
 constexpr size_t kLocalBytes = 16 * 1024;
@@ -35,7 +36,7 @@ struct Task {
 template <class T>
 Task cut_evenly(const Product<T>& p, const Plan& plan, int64_t threads, int64_t most) {
   const int64_t strips = divide_up(p.m, kRows);
-  const double pack_a = plan.pack_a ? 0.6 : 0, pack_b = !plan.pack_b ? 0 : p.bcs == 1 ? 0.7 : 2.7;
+  const double pack_a = plan.pack_a ? 0.6 : 0, pack_b = !plan.pack_b || p.kept ? 0 : p.bcs == 1 ? 0.7 : 2.7;
   Task best = {plan.panels, strips * kRows};
   double least = -1;
   for (int64_t across = 1; across <= smaller(smaller(most, kMaxColumns), plan.panels); across++) {
@@ -51,6 +52,21 @@ Task cut_evenly(const Product<T>& p, const Plan& plan, int64_t threads, int64_t 
     }
   }
   return best;
+}
+
+// B packed, when a call before has left it or it is to be left for later ones: B is a layer's weights then, and used unchanged.
+template <class T>
+const T* kept_panels(const Product<T>& p, const Call& c) {
+  if (!c.keeper || p.m > kKeptRows || p.k == 0) return nullptr;
+  const int64_t panels = divide_up(p.n, kColumns<T>);
+  const int64_t numbers[] = {p.k, p.n};
+  bool ready = false;
+  const size_t bytes = static_cast<size_t>(panels * kColumns<T> * p.k) * sizeof(T);
+  T* const kept = static_cast<T*>(c.keeper->keep(c.keeper->self, 1, numbers, 2, bytes, &ready));
+  if (kept && !ready) {
+    parallel_for(*c.pool, panels, 4, [&](int64_t begin, int64_t end, int) { pack_all(p, begin, end, kept); });
+  }
+  return kept;
 }
 
 // A whole product on the pool. A thread stays in its column of tasks while there are any, so that it packs the panels of B once, and
@@ -137,7 +153,8 @@ Status run_rows(const Batch& batch, const Product<T>& p, const Pool& pool, bool 
 }
 
 template <class T>
-Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
+Status run(const Batch& batch, const Product<T>& p, const Call& c) {
+  const Pool& pool = *c.pool;
   if (p.m == 1 || p.n == 1) {
     // `at` moves a, b and c of the untransposed product.
     Product<T> row = p;
@@ -152,7 +169,9 @@ Status run(const Batch& batch, const Product<T>& p, const Pool& pool) {
   const double each = products(p.m, p.n, p.k), total = each * static_cast<double>(batch.count);
   if (total > kSerialProducts && (each > kBatchProducts || batch.count == 1)) {
     for (int64_t i = 0; i < batch.count; i++) {
-      const Status status = run_together(at(batch, p, i), pool);
+      Product<T> each_product = at(batch, p, i);
+      if (batch.count == 1) each_product.kept = kept_panels(p, c);
+      const Status status = run_together(each_product, pool);
       if (status != kOk) return status;
     }
     return kOk;
@@ -222,7 +241,7 @@ Status matmul_of(const Call& c) {
     batch.ndim++;
   }
   if (p.m == 0 || p.n == 0 || batch.count == 0) return kOk;
-  return run(batch, p, *c.pool);
+  return run(batch, p, c);
 }
 
 }  // namespace

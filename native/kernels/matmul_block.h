@@ -17,6 +17,7 @@ struct Product {
   int64_t brs, bcs;
   Epilogue<T> out;
   bool turned;
+  const T* kept = nullptr;  // all of B as pack_all packs it, if that is at hand
 };
 
 template <class T>
@@ -34,10 +35,16 @@ inline constexpr int64_t kPanelBytes = 32 * 1024, kBlockBytes = 192 * 1024, kHol
 template <class T>
 inline constexpr int64_t kDepth = kPanelBytes / (kColumns<T> * static_cast<int64_t>(sizeof(T))) / 16 * 16;
 
+// Of one pass over C.
+template <class T>
+int64_t depth_of(int64_t k) {
+  return larger(1, round_up(divide_up(k, larger(1, divide_up(k, kDepth<T>))), 4));
+}
+
 // Decided by the shape alone, so that results do not depend on the number of threads.
 struct Plan {
   bool pack_a, pack_b;
-  int64_t depth;   // of one pass over C
+  int64_t depth;   // depth_of k
   int64_t rows;    // of a block, a multiple of kRows
   int64_t panels;  // of B, kColumns wide
   int64_t packed;  // the first of the panels that are packed; in place only the ragged last one is
@@ -58,12 +65,12 @@ Plan make_plan(Product<T>* p) {
     const double turning = turned ? 3.0 * static_cast<double>(m) * static_cast<double>(n * divide_up(k, kDepth<T>)) : 0;
     return products / (2 * N) + packing + turning;
   };
-  if (cost(p->n, p->m, p->k, p->ars, true) < cost(p->m, p->n, p->k, p->bcs, false)) turn(p);
+  if (!p->kept && cost(p->n, p->m, p->k, p->ars, true) < cost(p->m, p->n, p->k, p->bcs, false)) turn(p);
   Plan plan;
   plan.panels = divide_up(p->n, kColumns<T>);
-  plan.pack_b = !reads_in_place(p->m, p->n, p->k, p->bcs);
+  plan.pack_b = p->kept || !reads_in_place(p->m, p->n, p->k, p->bcs);
   plan.packed = plan.pack_b ? 0 : p->n % N == 0 ? plan.panels : plan.panels - 1;
-  plan.depth = larger(1, round_up(divide_up(p->k, larger(1, divide_up(p->k, kDepth<T>))), 4));
+  plan.depth = depth_of<T>(p->k);
   plan.rows = kBlockBytes / (plan.depth * static_cast<int64_t>(sizeof(T))) / kRows * kRows;
   // Contiguous rows of A are read in place, unless they lie whole pages apart, where all fall into the same few cache sets.
   const bool in_rows = p->acs == 1 && (p->m <= plan.rows / 2 || p->ars * static_cast<int64_t>(sizeof(T)) % 4096 != 0);
@@ -91,8 +98,24 @@ int64_t block_size(const Product<T>& p, const Plan& plan) {
 template <class T>
 size_t task_bytes(const Product<T>& p, const Plan& plan, int64_t panels) {
   constexpr int64_t most = kHoldBytes / static_cast<int64_t>(sizeof(T));
-  const int64_t packed = smaller(panels, plan.panels - plan.packed);
+  const int64_t packed = p.kept ? 0 : smaller(panels, plan.panels - plan.packed);
   return static_cast<size_t>(block_size(p, plan) + smaller(most, packed * kColumns<T> * p.k)) * sizeof(T);
+}
+
+// Panels [j0, j1) of B for every pass, one pass after the other: `packed` holds all panels.
+template <class T>
+void pack_all(const Product<T>& p, int64_t j0, int64_t j1, T* packed) {
+  constexpr int64_t W = kColumns<T>;
+  const int64_t panels = divide_up(p.n, W), step = depth_of<T>(p.k);
+  for (int64_t k0 = 0; k0 < p.k; k0 += step) {
+    const int64_t depth = smaller(step, p.k - k0);
+    for (int64_t panel = j0; panel < j1; panel++) {
+      const int64_t j = panel * W;
+      pack_panel<T, static_cast<int>(W)>(p.b + j * p.bcs + k0 * p.brs, p.bcs, p.brs,
+                                         static_cast<int>(smaller(W, p.n - j)), p.n - j, depth,
+                                         packed + k0 * panels * W + panel * depth * W);
+    }
+  }
 }
 
 // `width` rows of an operand, strips of at most kRows: packed as panels, of which `readable` rows may be read.
@@ -143,9 +166,9 @@ void run_panel(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, in
   const int64_t j = panel * kColumns<T>;
   const int columns = static_cast<int>(smaller(kColumns<T>, p.n - j));
   const int vectors = (columns + N - 1) / N;
-  const bool direct = e.ccs == 1 && !p.turned && !e.bias && e.activation == kNoActivation &&
+  const bool direct = e.ccs == 1 && !p.turned && (!e.bias || e.bias_stride == 1) && e.activation <= kRelu &&
                       (e.beta == 0 || e.beta == 1) && columns % N == 0;
-  const TileMode mode = direct && e.beta != 0 ? kAdd : kStore;
+  const TileMode mode = direct ? TileMode{e.beta != 0, e.activation == kRelu, e.bias ? e.bias + j : nullptr} : kStore;
   const auto* const micro = plan.pack_a ? micro_table<T, true>.at : micro_table<T, false>.at;
   const int64_t lines = divide_up(depth, divide_up(i1 - i0, kRows));
   const T* ahead = b.ahead;
@@ -198,7 +221,9 @@ void run_task(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int
           const int64_t j = panel * W;
           const T* const source = p.b + j * p.bcs + k0 * p.brs;
           PanelB<T> b = {source, p.brs, nullptr, nullptr, p.brs};
-          if (panel >= from) {
+          if (p.kept) {
+            b.b = p.kept + (k0 * plan.panels + panel * depth) * W, b.bs = W;
+          } else if (panel >= from) {
             T* const to = packed + (panel - from) * depth * W;
             const int columns = static_cast<int>(smaller(W, p.n - j));
             if (!(fresh && i == i0)) {

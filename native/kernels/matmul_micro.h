@@ -17,8 +17,14 @@ inline constexpr int kRows = 4, kVectors = 2;
 template <class T>
 inline constexpr int kColumns = kVectors * Vec<T>::N;
 
-// What becomes of the tile: written, or added to what is there.
-enum TileMode { kStore = 0, kAdd = 1 };
+// What becomes of the tile: written, or added to what is there; before that a bias of its columns is added (elements of the tile's
+// type; null: none), after it what is below 0 becomes 0.
+struct TileMode {
+  bool add;
+  bool relu = false;
+  const void* bias = nullptr;
+};
+inline constexpr TileMode kStore{false}, kAdd{true};
 
 // tile(i, j) (+)= Σ_k a[i·ars + k·acs] · b[k·bs + j] for i < R, j < V vectors, in order of k.
 // b and tile are accessed in whole vectors. With Packed, a is a panel of kRows: ars = 1, acs = kRows. With Copy, what is
@@ -58,12 +64,23 @@ MYELIN_INLINE void accumulate(int64_t depth, const T* a, int64_t ars, int64_t ac
     at += acs;
     b += bs;
   }
+  if (mode.bias) {
+    const T* const bias = static_cast<const T*>(mode.bias);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) {
+      const Vec<T> each = load(bias + v * N);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; i++) acc[i][v] = acc[i][v] + each;
+    }
+  }
 #pragma GCC unroll 8
   for (int i = 0; i < R; i++) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) {
       T* p = tile + i * ts + v * N;
-      store(p, mode == kAdd ? load(p) + acc[i][v] : acc[i][v]);
+      Vec<T> x = mode.add ? load(p) + acc[i][v] : acc[i][v];
+      if (mode.relu) x = max_nan(x, zero<T>());
+      store(p, x);
     }
   }
 }
