@@ -31,6 +31,8 @@ struct Correlation {
   int activation;
   bool winograd;  // may be used
   const Call* call;
+  // Where yh is two rows and yw 2: the size of y, of which the positions in between get what an empty sum gives. 0: they stay.
+  int64_t spread_h = 0, spread_w = 0;
 };
 
 // The geometry of a convolution of x (n, c, h, w) with weight (m, c / groups, kh, kw) to y (n, m, oh, ow).
@@ -155,6 +157,12 @@ template <class T>
 Status correlate_winograd(const Correlation<T>& job, const Pool& pool);
 // Whether that is faster for such a job.
 bool winograd_pays(int64_t images, int64_t c, int64_t m, int64_t high, int64_t wide);
+
+// For 1×1 windows without padding, y's positions contiguous or spread, where there are enough of each to fill tiles: points_pay().
+template <class T>
+bool points_pay(const Correlation<T>& job);
+template <class T>
+Status correlate_points(const Correlation<T>& job, const Pool& pool);
 
 // For groups of so few channels that depthwise_pays(): the windows of at most two phases a dimension, in place of the job's axes and
 // of yh and yw as those say: y's rows are contiguous and yh is their distance.
