@@ -14,6 +14,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <regex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -64,15 +65,32 @@ static Call gemm(bool ta, bool tb, int m, int n, int k) {
 #if defined(PEER_ONEDNN)
 // Shapes by the names of bench/kernels/conv.ts.
 struct Convolution {
-  long batch, in, size, out, kernel, stride, padding;
+  long batch, in, size, out, kernel, stride, padding, groups = 1;
+  int rank = 2;
+  bool by_data = true;  // bwd is both gradients
 };
 
 static const std::unordered_map<std::string, Convolution> kConvolutions{
     {"c3x3-64-32x32-b32", {32, 64, 32, 64, 3, 1, 1}},
     {"c3x3-256-8x8-b32", {32, 256, 8, 256, 3, 1, 1}},
     {"c3x3-512-4x4-b32", {32, 512, 4, 512, 3, 1, 1}},
-    {"c7x7s2-3-64-224-b4", {4, 3, 224, 64, 7, 2, 3}},
+    {"c7x7s2-3-64-224-b4", {4, 3, 224, 64, 7, 2, 3, 1, 2, false}},
 };
+
+// What conv-fwd-32x64x28-128k3s2p1g4 asks for, as bench/kernels/conv.ts says; batch 0 if that is no such name.
+static Convolution sizes(const std::string& name) {
+  static const std::regex pattern(
+      "conv(1d)?-[a-z]+-(\\d+)x(\\d+)x(\\d+)-(\\d+)k(\\d+)(?:s(\\d+))?(?:p(\\d+))?(?:g(\\d+))?");
+  std::smatch match;
+  if (!std::regex_match(name, match, pattern)) return {};
+  const auto number = [&](int i, long otherwise) {
+    return match[i].matched ? std::atol(match[i].str().c_str()) : otherwise;
+  };
+  return {number(2, 0), number(3, 0), number(4, 0),
+          number(5, 0), number(6, 0), number(7, 1),
+          number(8, 0), number(9, 1), match[1].matched ? 1 : 2,
+          true};
+}
 
 static Call prepared(const dnnl::engine& engine, const dnnl::primitive& work,
                      const std::vector<std::pair<int, dnnl::memory::desc>>& operands) {
@@ -89,7 +107,7 @@ static Call prepared(const dnnl::engine& engine, const dnnl::primitive& work,
   };
 }
 
-// `which`: fwd, bwdd (by data), bwdw (by weight) or bwd (both, by weight only for pictures of three channels).
+// `which`: fwd, bwdd (by data), bwdw (by weight) or bwd (both, or by weight only).
 static Call convolution(const std::string& which, const Convolution& c) {
   using namespace dnnl;
   const engine e(engine::kind::cpu, 0);
@@ -97,9 +115,14 @@ static Call convolution(const std::string& which, const Convolution& c) {
   const auto any = [](const memory::dims& dims) {
     return memory::desc(dims, memory::data_type::f32, memory::format_tag::any);
   };
-  const memory::desc x = any({c.batch, c.in, c.size, c.size}), w = any({c.out, c.in, c.kernel, c.kernel});
-  const memory::desc y = any({c.batch, c.out, side, side});
-  const memory::dims stride{c.stride, c.stride}, pad{c.padding, c.padding};
+  const auto with = [&](memory::dims dims, long size) {
+    dims.insert(dims.end(), static_cast<size_t>(c.rank), size);
+    return dims;
+  };
+  const memory::desc x = any(with({c.batch, c.in}, c.size)), y = any(with({c.batch, c.out}, side));
+  const memory::desc w =
+      any(c.groups > 1 ? with({c.groups, c.out / c.groups, c.in / c.groups}, c.kernel) : with({c.out, c.in}, c.kernel));
+  const memory::dims stride = with({}, c.stride), pad = with({}, c.padding);
   const auto direct = algorithm::convolution_direct;
   using Forward = convolution_forward;
   using ByWeight = convolution_backward_weights;
@@ -131,7 +154,7 @@ static Call convolution(const std::string& which, const Convolution& c) {
   };
   if (which == "fwd") return forward();
   if (which == "bwdd") return by_data();
-  if (which == "bwdw" || c.in == 3) return by_weight();
+  if (which == "bwdw" || !c.by_data) return by_weight();
   return [a = by_weight(), b = by_data()] {
     a();
     b();
@@ -158,12 +181,13 @@ static Call find(const std::string& name) {
   if (matched && static_cast<size_t>(end) == name.size() && m > 0 && n > 0 && k > 0)
     return gemm(a == 't', b == 't', m, n, k);
 #if defined(PEER_ONEDNN)
-  if (name.rfind("conv-", 0) == 0) {
-    const size_t dash = name.find('-', 5);
+  if (name.rfind("conv", 0) == 0) {
+    const size_t from = name.find('-') + 1, dash = name.find('-', from);
     const auto shape = kConvolutions.find(dash == std::string::npos ? "" : name.substr(dash + 1));
-    const std::string which = name.substr(5, dash - 5);
-    if (shape != kConvolutions.end() && (which == "fwd" || which == "bwd" || which == "bwdd" || which == "bwdw"))
-      return convolution(which, shape->second);
+    const std::string which = name.substr(from, dash - from);
+    const Convolution c = shape != kConvolutions.end() ? shape->second : sizes(name);
+    if (c.batch > 0 && (which == "fwd" || which == "bwd" || which == "bwdd" || which == "bwdw"))
+      return convolution(which, c);
   }
 #endif
   return {};

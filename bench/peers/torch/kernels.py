@@ -43,22 +43,23 @@ CONVOLUTIONS = {
 }
 
 
-def convolution(which, shape):
+def convolution(which, sizes, rank=2, by_data=True):
     """In both memory formats, reorders included."""
-    n, ci, size, co, k, stride, padding = CONVOLUTIONS[shape]
+    n, ci, size, co, k, stride, padding, groups = sizes
+    convolve = F.conv1d if rank == 1 else F.conv2d
     calls = []
-    for layout in (torch.contiguous_format, torch.channels_last):
-        x = randn(n, ci, size, size).contiguous(memory_format=layout)
-        w = randn(co, ci, k, k).contiguous(memory_format=layout)
-        y = F.conv2d(x, w, None, stride, padding)
-        mask = [which == 'bwdd' or (which == 'bwd' and ci > 3), which != 'bwdd', False]
+    for layout in (torch.contiguous_format, torch.channels_last)[:rank]:
+        x = randn(n, ci, *[size] * rank).contiguous(memory_format=layout)
+        w = randn(co, ci // groups, *[k] * rank).contiguous(memory_format=layout)
+        y = convolve(x, w, None, stride, padding, 1, groups)
+        mask = [which == 'bwdd' or (which == 'bwd' and by_data), which != 'bwdd', False]
 
         def forward(x=x, w=w):
-            F.conv2d(x, w, None, stride, padding)
+            convolve(x, w, None, stride, padding, 1, groups)
 
         def back(g=torch.ones_like(y), x=x, w=w):
             torch.ops.aten.convolution_backward(
-                g, x, w, [0], [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], 1, mask)
+                g, x, w, [0], [stride] * rank, [padding] * rank, [1] * rank, False, [0] * rank, groups, mask)
 
         calls.append(without_grad(forward if which == 'fwd' else back))
     return calls
@@ -225,7 +226,8 @@ def small_product():
 
 
 KERNELS = {
-    **{f'conv-{which}-{shape}': (lambda which=which, shape=shape: convolution(which, shape))
+    **{f'conv-{which}-{shape}': (lambda which=which, sizes=CONVOLUTIONS[shape]:
+                                 convolution(which, (*sizes, 1), by_data=sizes[1] > 3))
        for shape in CONVOLUTIONS for which in ('fwd', 'bwd', 'bwdd', 'bwdw')},
     'softmax-fwd-4096x1024': lambda: softmax('fwd'),
     'softmax-bwd-4096x1024': lambda: softmax('bwd'),
@@ -303,4 +305,11 @@ def find(name):
     if name in KERNELS:
         return KERNELS[name]()
     match = re.fullmatch(r'gemm-(nn|nt|tn)-(\d+)x(\d+)x(\d+)', name)
-    return gemm(match[1], *map(int, match.groups()[1:])) if match else None
+    if match:
+        return gemm(match[1], *map(int, match.groups()[1:]))
+    match = re.fullmatch(
+        r'conv(1d)?-(fwd|bwd|bwdd|bwdw)-(\d+)x(\d+)x(\d+)-(\d+)k(\d+)(?:s(\d+))?(?:p(\d+))?(?:g(\d+))?', name)
+    if not match:
+        return None
+    line, which, *sizes, stride, padding, groups = match.groups()
+    return convolution(which, (*map(int, sizes), int(stride or 1), int(padding or 0), int(groups or 1)), 1 if line else 2)
