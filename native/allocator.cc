@@ -53,8 +53,10 @@ void fence(void* block, size_t open, size_t size) {
 #endif
 }
 
-// What is mapped for a block: a last huge page that would be at least half full is mapped whole.
-size_t mapped_bytes(size_t size) { return size % kHugePage >= kHuge ? (size / kHugePage + 1) * kHugePage : size; }
+// What is mapped for a block: a last huge page that would be nearly full is mapped whole.
+size_t mapped_bytes(size_t size) {
+  return size % kHugePage >= kHugePage / 8 * 7 ? (size / kHugePage + 1) * kHugePage : size;
+}
 
 void* system_allocate(size_t size) {
 #if defined(__linux__)
