@@ -395,7 +395,7 @@ export {
 export { IGNORED } from './data/pad.js';
 export { names, sentencePairs, splitText, tinyShakespeare, type CorpusOptions } from './data/corpora.js';
 export { readIdx, type IdxArray } from './data/idx.js';
-export { cacheDir, download, type DownloadOptions } from './data/download.js';
+export { cacheDir, download, type DownloadOptions, type FetchOptions } from './data/download.js';
 
 export { checkVocabulary, TokenStream, Vocabulary, type Tokenizer, type UnknownPieces } from './text/tokenizer.js';
 export {

@@ -6,7 +6,7 @@ import { checkPath, ioError, writeAtomic } from '../io/atomic.js';
 import { fromTypedArray } from '../ops/create.js';
 import type { Tensor } from '../tensor.js';
 import { TensorDataset } from './dataset.js';
-import { cacheDir, download } from './download.js';
+import { cacheDir, fetchPublished, type FetchOptions } from './download.js';
 import { readMaybeGzip } from './idx.js';
 import { readTar } from './tar.js';
 
@@ -25,7 +25,7 @@ export const cifar10Classes = [
 ] as const;
 
 /** How {@link cifar10} finds the data. */
-export interface Cifar10Options {
+export interface Cifar10Options extends FetchOptions {
   /** `train` (50,000 images, the default) or `test` (10,000). */
   readonly split?: 'train' | 'test';
   /**
@@ -33,12 +33,6 @@ export interface Cifar10Options {
    * They may hold fewer images than the published ones. Nothing is downloaded then.
    */
   readonly dataDir?: string;
-  /** Whether missing files may be downloaded into the cache directory; default true. */
-  readonly download?: boolean;
-  /** Told about the progress of the download. */
-  readonly onProgress?: (file: string, done: number, total: number | undefined) => void;
-  /** Stops the download. */
-  readonly signal?: AbortSignal;
 }
 
 const PIXELS = 3 * 32 * 32;
@@ -47,7 +41,7 @@ const RECORD = 1 + PIXELS;
 const DEFAULT_MAX_IMAGES = 100_000;
 
 const archive = {
-  name: 'cifar-10-binary.tar.gz',
+  file: 'cifar-10-binary.tar.gz',
   url: 'https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz',
   bytes: 170_052_171,
   sha256: 'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd',
@@ -155,14 +149,8 @@ async function findFiles(directory: string, split: 'train' | 'test', any: boolea
 }
 
 /** Downloads the archive and writes its batches beside it. */
-async function unpack(directory: string, { onProgress, signal }: Cifar10Options): Promise<void> {
-  const path = await download(archive.url, {
-    to: join(directory, archive.name),
-    sha256: archive.sha256,
-    bytes: archive.bytes,
-    ...(onProgress === undefined ? {} : { onProgress: (done, total) => onProgress(archive.name, done, total) }),
-    ...(signal === undefined ? {} : { signal }),
-  });
+async function unpack(directory: string, options: FetchOptions): Promise<void> {
+  const path = await fetchPublished(archive.url, archive, directory, options);
   const bytes = await readMaybeGzip('cifar10', path, 2 ** 28);
   const names = new Set<string>([...published.train, ...published.test]);
   for (const { name, data } of readTar(bytes, path)) {

@@ -3,31 +3,22 @@ import { join } from 'node:path';
 import { checkOneOf } from '../check.js';
 import { FileFormatError, IoError } from '../errors.js';
 import { checkPath, ioError } from '../io/atomic.js';
-import { cacheDir, download } from './download.js';
+import { cacheDir, fetchPublished, type FetchOptions, type PublishedFile } from './download.js';
 import { readPairs, type SentencePair } from './pairs.js';
 import { readText } from './text.js';
 
 /** How {@link tinyShakespeare}, {@link names} and {@link sentencePairs} find and give their data. */
-export interface CorpusOptions {
+export interface CorpusOptions extends FetchOptions {
   /** `train` (the default) or `test`. */
   readonly split?: 'train' | 'test';
   /** A text file of the same form, or the directory that holds the file under its usual name; nothing is downloaded then. */
   readonly dataDir?: string;
-  /** Whether a missing file may be downloaded into the cache directory; default true. */
-  readonly download?: boolean;
-  /** Told about the progress of downloads. */
-  readonly onProgress?: (file: string, done: number, total: number | undefined) => void;
-  /** Stops a download. */
-  readonly signal?: AbortSignal;
 }
 
-interface Corpus {
+interface Corpus extends PublishedFile {
   readonly title: string;
   readonly directory: string;
-  readonly file: string;
   readonly url: string;
-  readonly bytes: number;
-  readonly sha256: string;
 }
 
 const corpora = {
@@ -59,7 +50,7 @@ const corpora = {
 
 /** The path of a corpus's file: what `dataDir` names, or the downloaded one. */
 async function locate(fn: string, corpus: Corpus, options: CorpusOptions): Promise<string> {
-  const { dataDir, onProgress, signal } = options;
+  const { dataDir } = options;
   const { file, title, url } = corpus;
   if (dataDir !== undefined) {
     const path = checkPath(fn, 'dataDir', dataDir);
@@ -71,18 +62,13 @@ async function locate(fn: string, corpus: Corpus, options: CorpusOptions): Promi
     }
     return isDirectory ? join(path, file) : path;
   }
-  const to = join(cacheDir(), corpus.directory, file);
+  const directory = join(cacheDir(), corpus.directory);
   if (options.download === false) {
+    const to = join(directory, file);
     const there = await stat(to).catch(() => null);
     if (there === null) throw new IoError(`${fn}: expected ${title} as ${to}, got none; it is at ${url}`, to);
   }
-  return download(url, {
-    to,
-    sha256: corpus.sha256,
-    bytes: corpus.bytes,
-    ...(onProgress === undefined ? {} : { onProgress: (done, total) => onProgress(file, done, total) }),
-    ...(signal === undefined ? {} : { signal }),
-  });
+  return fetchPublished(url, corpus, directory, options);
 }
 
 const splitOf = (fn: string, { split = 'train' }: CorpusOptions): 'train' | 'test' =>

@@ -92,6 +92,38 @@ export function download(urls: string | readonly string[], options: DownloadOpti
   return promise;
 }
 
+/** What data sets have in common that are downloaded when they are missing. */
+export interface FetchOptions {
+  /** Whether missing files may be downloaded into the cache directory; default true. */
+  readonly download?: boolean;
+  /** Told about the progress of downloads. */
+  readonly onProgress?: (file: string, done: number, total: number | undefined) => void;
+  /** Stops a download. */
+  readonly signal?: AbortSignal;
+}
+
+/** A file as its home publishes it. */
+export interface PublishedFile {
+  readonly file: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** Downloads a published file into a directory. */
+export const fetchPublished = (
+  urls: string | readonly string[],
+  { file, bytes, sha256 }: PublishedFile,
+  directory: string,
+  { onProgress, signal }: FetchOptions,
+): Promise<string> =>
+  download(urls, {
+    to: join(directory, file),
+    sha256,
+    bytes,
+    ...(onProgress === undefined ? {} : { onProgress: (done, total) => onProgress(file, done, total) }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+
 function checkUrl(url: unknown): URL {
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined;
   if (parsed !== undefined && (parsed.protocol === 'http:' || parsed.protocol === 'https:')) return parsed;

@@ -7,27 +7,21 @@ import { fromTypedArray } from '../ops/create.js';
 import { numelOf } from '../shape.js';
 import type { Tensor } from '../tensor.js';
 import { TensorDataset } from './dataset.js';
-import { cacheDir, download } from './download.js';
+import { cacheDir, fetchPublished, type FetchOptions } from './download.js';
 import { parseIdx, readMaybeGzip } from './idx.js';
 
 /** How {@link mnist} finds and gives the data. */
-export interface MnistOptions {
+export interface MnistOptions extends FetchOptions {
   /** `train` (60,000 images, the default) or `test` (10,000). */
   readonly split?: 'train' | 'test';
   /** `mnist` (handwritten digits, the default) or `fashion` (Fashion-MNIST: clothes). */
   readonly variant?: 'mnist' | 'fashion';
   /** A directory with the files, plain or as .gz, under their usual names; nothing is downloaded then. */
   readonly dataDir?: string;
-  /** Whether missing files may be downloaded into the cache directory; default true. */
-  readonly download?: boolean;
-  /** Told about the progress of downloads. */
-  readonly onProgress?: (file: string, done: number, total: number | undefined) => void;
-  /** Stops a download. */
-  readonly signal?: AbortSignal;
 }
 
-/** One file of the family as its home publishes it. */
-interface PublishedFile {
+/** One file of the family, which its home publishes as .gz. */
+interface IdxFile {
   readonly name: string;
   /** Of the .gz file. */
   readonly gzBytes: number;
@@ -39,7 +33,7 @@ interface PublishedFile {
 interface Source {
   readonly title: string;
   readonly mirrors: readonly string[];
-  readonly files: Readonly<Record<'train' | 'test', readonly [images: PublishedFile, labels: PublishedFile]>>;
+  readonly files: Readonly<Record<'train' | 'test', readonly [images: IdxFile, labels: IdxFile]>>;
 }
 
 const sources: Readonly<Record<'mnist' | 'fashion', Source>> = {
@@ -122,22 +116,18 @@ const sources: Readonly<Record<'mnist' | 'fashion', Source>> = {
  * @example const train = (await mnist()).map(([image, label]) => [image.to('float32').div(255).flatten(1), label]);
  */
 export async function mnist(options: MnistOptions = {}): Promise<TensorDataset<[images: Tensor, labels: Tensor]>> {
-  const { split = 'train', variant = 'mnist', dataDir, download: mayDownload = true, onProgress, signal } = options;
+  const { split = 'train', variant = 'mnist', dataDir, download: mayDownload = true } = options;
   checkOneOf('mnist', 'split', split, ['train', 'test']);
   const source = sources[checkOneOf('mnist', 'variant', variant, ['mnist', 'fashion'])];
   checkBoolean('mnist', 'download', mayDownload);
   if (dataDir !== undefined) checkPath('mnist', 'dataDir', dataDir);
   const [imageFile, labelFile] = source.files[split];
   const n = split === 'train' ? 60_000 : 10_000;
-  const find = (file: PublishedFile): Promise<string> =>
-    findFile(
-      source,
-      file,
-      dataDir ?? join(cacheDir(), variant),
-      dataDir === undefined && mayDownload,
-      onProgress,
-      signal,
-    );
+  const find = (file: IdxFile): Promise<string> =>
+    findFile(source, file, dataDir ?? join(cacheDir(), variant), {
+      ...options,
+      download: dataDir === undefined && mayDownload,
+    });
   // One after the other, so that progress is told of one file at a time.
   const imagePath = await find(imageFile);
   const labelPath = await find(labelFile);
@@ -154,11 +144,9 @@ export async function mnist(options: MnistOptions = {}): Promise<TensorDataset<[
 
 async function findFile(
   { title, mirrors }: Source,
-  { name, gzBytes, gzSha256 }: PublishedFile,
+  { name, gzBytes, gzSha256 }: IdxFile,
   directory: string,
-  mayDownload: boolean,
-  onProgress: MnistOptions['onProgress'],
-  signal: AbortSignal | undefined,
+  options: FetchOptions,
 ): Promise<string> {
   // Some archives were unpacked with a dot in place of the second hyphen.
   const dotted = name.replace('-idx', '.idx');
@@ -171,26 +159,19 @@ async function findFile(
       if (code !== 'ENOENT') throw ioError('mnist', 'read', path, error);
     }
   }
-  if (!mayDownload) {
+  if (options.download === false) {
     throw new IoError(
       `mnist: expected ${name} or ${name}.gz of ${title} in ${directory}, got neither; the files are at ${mirrors[0]}`,
       directory,
     );
   }
-  return download(
-    mirrors.map((mirror) => `${mirror}${name}.gz`),
-    {
-      to: join(directory, `${name}.gz`),
-      sha256: gzSha256,
-      bytes: gzBytes,
-      ...(onProgress === undefined ? {} : { onProgress: (done, total) => onProgress(`${name}.gz`, done, total) }),
-      ...(signal === undefined ? {} : { signal }),
-    },
-  );
+  const archive = `${name}.gz`;
+  const urls = mirrors.map((mirror) => `${mirror}${archive}`);
+  return fetchPublished(urls, { file: archive, bytes: gzBytes, sha256: gzSha256 }, directory, options);
 }
 
 /** The elements of a file that must be the published one with this shape. */
-async function readPublished(path: string, file: PublishedFile, shape: number[], title: string): Promise<Uint8Array> {
+async function readPublished(path: string, file: IdxFile, shape: number[], title: string): Promise<Uint8Array> {
   const expected = 4 + 4 * shape.length + numelOf(shape);
   const bytes = await readMaybeGzip('mnist', path, expected);
   const array = parseIdx(bytes, path);
