@@ -27,7 +27,8 @@ export const HELP = `Usage: npm run bench -- [options]
 
   --only a,b         names of workloads and kernels, beginnings of them such as gemm- or conv-fwd, and the words
                      kernels, training and inference (default: everything). --list prints the names;
-                     gemm-{nn,nt,tn}-N and -MxNxK take any sizes
+                     gemm-{nn,nt,tn}-N and -MxNxK take any sizes, and conv-{fwd,bwd,bwdd,bwdw}-32x64x28-128k3s2p1g4
+                     (batch × channels × size, channels out, kernel, stride, padding, groups) and conv1d- too
   --threads N[,N]    compute threads (default: all; 1 and 2 with --against)
   --budget S         seconds of timed calls for each (default 2, kernels 0.5)
   --rounds N         turns among which the budget is divided (default 1; 5 with --against)
