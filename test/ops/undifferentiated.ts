@@ -19,6 +19,7 @@ export const undifferentiatedOps: Partial<Record<OpName, string>> = reasons<OpNa
     'foreach_norm',
     'foreach_clip',
     'foreach_clamp',
+    'index_add',
   ],
 });
 
