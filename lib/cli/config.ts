@@ -32,6 +32,8 @@ export interface RunConfig {
   readonly augment: boolean;
   readonly seed: number;
   readonly data_dir: string | null;
+  /** Names of the classes of a folder of images; null for other data. */
+  readonly classes: readonly string[] | null;
 }
 
 /** Writes `config.json` of a run. */
@@ -81,6 +83,7 @@ export function checkConfig(value: unknown, path: string): RunConfig {
     clip_norm: null,
     batches: null,
     length: null,
+    classes: null,
   };
   const full = { ...usual, ...config };
   if (!(full.weight_decay >= 0)) wrong('a number weight_decay');
@@ -91,6 +94,9 @@ export function checkConfig(value: unknown, path: string): RunConfig {
     wrong('a number or null as batches');
   if (full.length !== null && !(Number.isSafeInteger(full.length) && full.length > 0))
     wrong('a number or null as length');
+  const { classes } = full as { classes: unknown };
+  if (classes !== null && !(Array.isArray(classes) && classes.every((name) => typeof name === 'string')))
+    wrong('names or null as classes');
   if (typeof full.augment !== 'boolean') wrong('true or false as augment');
   return full as RunConfig;
 }

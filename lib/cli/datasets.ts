@@ -1,13 +1,15 @@
+import { join } from 'node:path';
 import type { Dataset } from '../data/dataset.js';
-import type { DataLoader } from '../data/loader.js';
 import { UsageError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
+import type { BatchSource } from '../train/types.js';
+import { exists } from './config.js';
 import type { Io } from './common.js';
 import { formatBytes } from './common.js';
 import { type ClassDataset, modelFor } from './recipes.js';
 
-/** Shape of an example of each data set. */
-const shapes: Readonly<Record<ClassDataset, readonly number[]>> = {
+/** Shape of an example of each data set; those of a folder are scaled. */
+const shapes: Readonly<Record<Exclude<ClassDataset, 'folder'>, readonly number[]>> = {
   mnist1d: [40],
   mnist: [1, 28, 28],
   'fashion-mnist': [1, 28, 28],
@@ -29,6 +31,12 @@ export function checkInputs(
   inputShape: readonly number[],
   { model, dataset }: { model: string; dataset: ClassDataset },
 ): void {
+  if (dataset === 'folder') {
+    if (inputShape.length === 3 && inputShape[0] === 3) return;
+    throw new UsageError(
+      `model ${model} does not take colour images; ${modelFor(dataset)} is a model for a folder of them`,
+    );
+  }
   const shape = shapes[dataset];
   if (numel(inputShape) === numel(shape) || border(shape, inputShape) !== null) return;
   throw new UsageError(
@@ -37,7 +45,10 @@ export function checkInputs(
 }
 
 /** A loader of float32 inputs and their targets. */
-export type PairLoader = DataLoader<[Tensor, Tensor]>;
+export type PairLoader = BatchSource & { readonly length: number };
+
+/** Rows that are evaluated at a time. */
+export const evalRows = (dataset: ClassDataset): number => (dataset === 'folder' ? 32 : 1000);
 
 /** What {@link openDataset} needs to know. */
 export interface DatasetOptions {
@@ -54,6 +65,8 @@ export interface DatasetOptions {
   readonly augment?: boolean;
   readonly seed?: number;
   readonly dataDir?: string;
+  /** Names of the classes that a folder must have. */
+  readonly classes?: readonly string[] | null;
   readonly signal?: AbortSignal;
 }
 
@@ -68,6 +81,16 @@ export async function openDataset(name: ClassDataset, options: DatasetOptions, i
     import('../random.js'),
     import('../data/augment.js'),
   ]);
+  const loading = { batchSize, shuffle, generator: new Generator(options.seed ?? 0) };
+  if (name === 'folder') {
+    const { mean, std } = images.imageStatistics.imagenet;
+    const [, height = 0] = inputShape;
+    const examples = (await openFolder(options, io)).map(([batch, labels]) => {
+      const x = augment ? images.augmentImages(batch, { padding: height >> 3, flip: 0.5 }) : batch;
+      return [images.normalizeImages(x, mean, std), labels] as [Tensor, Tensor];
+    });
+    return new DataLoader(examples, loading);
+  }
   const shape = shapes[name];
   const edge = border(shape, inputShape) ?? 0;
   const digits = name === 'mnist';
@@ -87,12 +110,42 @@ export async function openDataset(name: ClassDataset, options: DatasetOptions, i
     const x = prepare(batch).reshape([-1, ...inputShape]);
     return [x, target === 'input' ? x.flatten(1) : labels] as [Tensor, Tensor];
   });
-  return new DataLoader(examples, { batchSize, shuffle, generator: new Generator(options.seed ?? 0) });
+  return new DataLoader(examples, loading);
+}
+
+/** Where the images of a split are: in a directory a class, below `train`, and below `val` or `test`. */
+async function folderOf(split: 'train' | 'test', dataDir: string | null | undefined): Promise<string> {
+  const usage = 'a folder of images holds train/CLASS/… and val/CLASS/… (or test/CLASS/…)';
+  if (dataDir === null || dataDir === undefined) throw new UsageError(`dataset folder needs --data-dir DIR; ${usage}`);
+  for (const name of split === 'train' ? ['train'] : ['val', 'test']) {
+    if (await exists(join(dataDir, name))) return join(dataDir, name);
+  }
+  throw new UsageError(`${dataDir} has no images for ${split === 'train' ? 'training' : 'testing'}; ${usage}`);
+}
+
+/** The classes of a folder of images, by the names of its directories. */
+export async function folderClasses(dataDir: string | null): Promise<readonly string[]> {
+  const { imageFolder } = await import('../data/image_folder.js');
+  return (await imageFolder(await folderOf('train', dataDir))).classes;
+}
+
+/** Images of the size that the model takes. Files that are no whole images are left out and said. */
+async function openFolder({ split, dataDir, inputShape, classes }: DatasetOptions, io: Io) {
+  const { imageFolder } = await import('../data/image_folder.js');
+  const directory = await folderOf(split, dataDir);
+  const [, height = 0, width = 0] = inputShape;
+  const images = await imageFolder(directory, { size: [height, width], corrupt: 'skip' });
+  const wanted = (classes ?? images.classes).join(', ');
+  if (images.classes.join(', ') !== wanted) {
+    throw new UsageError(`expected the classes ${wanted} in ${directory}, got ${images.classes.join(', ')}`);
+  }
+  for (const { reason } of images.skipped) io.err.write(`left out: ${reason}\n`);
+  return images;
 }
 
 /** The split as it is published: float32 curves, or bytes of images, and labels. */
 async function open(
-  name: ClassDataset,
+  name: Exclude<ClassDataset, 'folder'>,
   { split, dataDir, signal }: DatasetOptions,
   io: Io,
 ): Promise<Dataset<readonly [Tensor, Tensor]>> {

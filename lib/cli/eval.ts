@@ -8,7 +8,7 @@ import type { Evaluation } from '../train/evaluate.js';
 import { formatInteger, formatShare } from '../train/progress.js';
 import { columns, examples, integer, oneOf, type Io } from './common.js';
 import { checkConfig } from './config.js';
-import { checkInputs, openDataset } from './datasets.js';
+import { checkInputs, evalRows, folderClasses, openDataset } from './datasets.js';
 import { classDatasets, datasetNames, isSequenceDataset } from './recipes.js';
 import { criterion } from './training.js';
 
@@ -17,7 +17,7 @@ interface EvalOptions {
   dataset?: string;
   dataDir?: string;
   split: string;
-  batchSize: number;
+  batchSize?: number;
   best?: true;
   threads?: number;
   json?: true;
@@ -32,7 +32,7 @@ export function evalCommand(io: Io): Command {
     .option('--dataset <name>', `data set: ${datasetNames.join(', ')} (default: what the file says)`)
     .option('--data-dir <dir>', 'read the data set from local files instead of downloading it')
     .option('--split <name>', 'test or train', 'test')
-    .option('--batch-size <n>', 'rows at a time', integer(1), 1000)
+    .option('--batch-size <n>', 'rows at a time', integer(1))
     .option('--best', 'the best epoch of a run instead of the last')
     .option('--threads <n>', 'compute threads (default: all that this process may use)', integer(1))
     .option('--json', 'one JSON line instead of the table')
@@ -61,20 +61,27 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
   if (config !== undefined && isSequenceDataset(config.dataset)) {
     if (options.threads !== undefined) runtime.setNumThreads(options.threads);
     const { evaluateSequences } = await import('./sequence_eval.js');
-    const figures = await evaluateSequences(path, parameters, config, { ...options, split }, io);
+    const figures = await evaluateSequences(
+      path,
+      parameters,
+      config,
+      { ...options, split, batchSize: options.batchSize ?? 128 },
+      io,
+    );
     report(figures, { name: config.model, dataset: config.dataset, split, path, json: options.json === true }, io);
     return;
   }
-  const model = registry.createModel(oneOf('model', name, registry.modelNames));
-  const entry = registry.modelEntry(name);
+  const entry = registry.modelEntry(oneOf('model', name, registry.modelNames));
   const { inputShape, pixels, reconstructs = false } = entry;
   const wanted = options.dataset ?? config?.dataset ?? entry.dataset;
   if (wanted === null) throw new UsageError(`model ${name} has no data set here`);
   const dataset = oneOf(`dataset for ${name}`, wanted, classDatasets);
   checkInputs(inputShape, { model: name, dataset });
   if (options.threads !== undefined) runtime.setNumThreads(options.threads);
-  model.loadStateDict(parameters);
   const dataDir = options.dataDir ?? config?.data_dir ?? undefined;
+  const classes = dataset === 'folder' ? (config?.classes ?? (await folderClasses(dataDir ?? null))) : null;
+  const model = entry.create(classes === null ? {} : { classes: classes.length });
+  model.loadStateDict(parameters);
   const loader = await openDataset(
     dataset,
     {
@@ -82,7 +89,8 @@ async function evalRun(run: string, options: EvalOptions, io: Io): Promise<void>
       inputShape,
       pixels,
       target: reconstructs ? 'input' : 'class',
-      batchSize: options.batchSize,
+      batchSize: options.batchSize ?? evalRows(dataset),
+      classes,
       ...(dataDir === undefined ? {} : { dataDir }),
     },
     io,

@@ -70,6 +70,7 @@ export function newConfig(
     augment: options.augment ?? recipe.augment,
     seed: options.seed ?? 1,
     data_dir: options.dataDir ?? null,
+    classes: null,
   };
 }
 

@@ -3,7 +3,7 @@ import type { SequenceDataset } from '../models/sequences.js';
 import { sequenceModelRecipes, sequenceRecipes } from './sequence_recipes.js';
 
 /** Data sets of examples with a class that the command line knows. */
-export const classDatasets = ['mnist1d', 'mnist', 'fashion-mnist', 'cifar10'] as const satisfies readonly (
+export const classDatasets = ['mnist1d', 'mnist', 'fashion-mnist', 'cifar10', 'folder'] as const satisfies readonly (
   ModelDataset | 'fashion-mnist'
 )[];
 
@@ -89,8 +89,24 @@ const byDataset: Readonly<Record<DatasetName, { readonly model: string; readonly
       augment: true,
     },
   },
+  // Images of one's own: rates of the publications, for batches of 32.
+  folder: {
+    model: 'resnet18',
+    recipe: {
+      ...digits,
+      optimizer: 'sgd',
+      lr: 0.01,
+      weightDecay: 1e-4,
+      schedule: 'cosine',
+      batchSize: 32,
+      epochs: 90,
+      augment: true,
+    },
+  },
   ...sequenceRecipes,
 };
+
+const withoutNorms: Partial<Recipe> = { lr: 2e-3, weightDecay: 5e-4 };
 
 const autoencoder: Partial<Recipe> = { batchSize: 128, epochs: 20, schedule: 'cosine' };
 
@@ -104,6 +120,12 @@ const byModel: Readonly<Record<string, Partial<Recipe>>> = {
   autoencoder,
   'denoising-autoencoder': autoencoder,
   'sparse-autoencoder': autoencoder,
+  alexnet: withoutNorms,
+  'alexnet-grouped': withoutNorms,
+  vgg11: withoutNorms,
+  vgg13: withoutNorms,
+  vgg16: withoutNorms,
+  vgg19: withoutNorms,
   'resnet18-cifar': { weightDecay: 5e-4 },
   'vgg11-bn-cifar': { weightDecay: 5e-4, lr: 0.05 },
 };

@@ -73,7 +73,7 @@ export async function evaluateSequences(
   const { data, lengths } = splits[options.split];
   // Synthetic training data have no end: as many as are held out will do.
   const few = data.length > 1e6 && options.split === 'train' ? { draws: 1000, shuffle: true } : {};
-  const loader = new DataLoader(data, { batchSize: Math.min(options.batchSize, 128), lengths, ...few });
+  const loader = new DataLoader(data, { batchSize: options.batchSize, lengths, ...few });
   const { rows, scores } = await evaluate(model, loader, { loss: how.loss, ...how.metrics }, { forward: how.forward });
   const derived = Object.entries(how.derived ?? {}).map(([name, of]) => [name, of(scores)]);
   return { rows, scores: { ...scores, ...(Object.fromEntries(derived) as Record<string, number>) } };

@@ -5,7 +5,7 @@ import { summary, type Summary } from '../nn/summary.js';
 import type { AnyModel, BatchSource } from '../train/types.js';
 import { oneOf, type Io } from './common.js';
 import type { RunConfig } from './config.js';
-import { checkInputs, openDataset } from './datasets.js';
+import { checkInputs, evalRows, openDataset } from './datasets.js';
 import { isSequenceDataset } from './recipes.js';
 import { checkSequences, openSequences, type SequenceInput, type Tokenizers } from './sequence_data.js';
 import { makeSequenceModel, TOKENIZERS } from './sequence_model.js';
@@ -40,7 +40,6 @@ export interface TaskOptions {
 }
 
 /** Rows that are evaluated at a time. */
-const EVAL_ROWS = 1000;
 const EVAL_SEQUENCES = 128;
 
 /** Throws unless a run's model can be trained on its data set. */
@@ -65,8 +64,9 @@ export async function openTask(config: RunConfig, options: TaskOptions, io: Io):
 async function classes(config: RunConfig, { signal }: TaskOptions, io: Io): Promise<Task> {
   const { modelEntry } = await import('../models/registry.js');
   const entry = modelEntry(config.model);
-  const model = entry.create();
+  const model = entry.create(config.classes === null ? {} : { classes: config.classes.length });
   const data = {
+    classes: config.classes,
     inputShape: entry.inputShape,
     pixels: entry.pixels,
     target: entry.reconstructs === true ? ('input' as const) : ('class' as const),
@@ -81,7 +81,7 @@ async function classes(config: RunConfig, { signal }: TaskOptions, io: Io): Prom
     model,
     criterion: (await criterion(model, entry)) as Criterion<SequenceInput>,
     loader: await openDataset(dataset, { ...data, split: 'train', shuffle, augment }, io),
-    validation: await openDataset(dataset, { ...data, split: 'test', batchSize: EVAL_ROWS }, io),
+    validation: await openDataset(dataset, { ...data, split: 'test', batchSize: evalRows(dataset) }, io),
     layers: summary(model, [config.batch_size, ...entry.inputShape]),
     prepare: () => Promise.resolve(),
     finish: () => Promise.resolve({ text: '', files: [] }),

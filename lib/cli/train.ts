@@ -46,6 +46,7 @@ export function trainCommand(io: Io, finish: (code: number) => void): Command {
         'myelin train',
         'myelin train --model mlp --dataset mnist --data-dir ~/data/mnist',
         'myelin train --dataset mnist --optimizer sgd --lr 0.1 --epochs 10 --seed 7',
+        'myelin train --model resnet18 --data-dir pets       images in pets/train/CLASS/ and pets/val/CLASS/',
         'myelin train --model char-gpt                 a character model of Shakespeare, and a sample of it',
         'myelin train --resume runs/mnist1d-mlp --epochs 300',
         'myelin train --json | jq .test_accuracy',
@@ -81,12 +82,16 @@ async function train(options: TrainOptions, io: Io): Promise<number> {
   }
   if (resume && given === undefined && options.out === undefined)
     throw new UsageError('--resume needs a run: --resume runs/NAME');
-  const config = resume
+  const asked = resume
     ? resumedConfig(options, await readConfig(given ?? options.out ?? ''))
     : newConfig(options, [...modelNames, ...sequenceModelNames], (name) =>
         isSequenceModel(name) ? sequenceEntry(name).dataset : modelEntry(name).dataset,
       );
-  await checkTask(config);
+  await checkTask(asked);
+  const config =
+    asked.dataset === 'folder' && asked.classes === null
+      ? { ...asked, classes: await (await import('./datasets.js')).folderClasses(asked.data_dir) }
+      : asked;
   const chosen = given ?? options.out;
   if (!resume && chosen !== undefined && (await exists(join(chosen, 'checkpoint.safetensors')))) {
     throw new UsageError(`${chosen} holds a run already; go on with --resume ${chosen}, or choose another --out`);

@@ -14,7 +14,7 @@ import { CifarResNet, ResNet, resnetLayers } from './resnet.js';
 import { CifarVGG, VGG, vggLayers } from './vgg.js';
 
 /** Data sets that models are trained on unless another is named. */
-export type ModelDataset = 'mnist' | 'mnist1d' | 'cifar10';
+export type ModelDataset = 'mnist' | 'mnist1d' | 'cifar10' | 'folder';
 
 /** A model that the command line knows. */
 export interface ModelEntry {
@@ -32,8 +32,8 @@ export interface ModelEntry {
   readonly reconstructs?: boolean;
   /** Values of black and white pixels that it expects; 0 and 1. */
   readonly pixels?: readonly [black: number, white: number];
-  /** Makes it with fresh weights. */
-  create(options?: ModelOptions): UnaryModule;
+  /** Makes it with fresh weights; models of colour images take a number of classes. */
+  create(options?: ModelOptions & { readonly classes?: number }): UnaryModule;
 }
 
 type Create = ModelEntry['create'];
@@ -47,7 +47,7 @@ const digitImages = entry([1, 28, 28], 'mnist');
 const paddedDigits = entry([1, 32, 32], 'mnist');
 const curves = entry([40], 'mnist1d');
 const small = entry([3, 32, 32], 'cifar10');
-const large = entry([3, 224, 224], null, 1000);
+const large = entry([3, 224, 224], 'folder', 1000);
 const reconstruction = (description: string, create: Create): ModelEntry => ({
   ...entry([784], 'mnist', 784)(description, create),
   reconstructs: true,

@@ -22,8 +22,8 @@ export interface Callable<I, O> {
 export type Batch<I = Tensor> = readonly [input: I, target: Tensor, weight?: number];
 
 /**
- * What the trainer walks over, once an epoch: {@link DataLoader}, or an array of batches. With `state` and `loadState` a run can
- * be resumed in the middle of an epoch: after `loadState(state())` the next walk starts with the batch not yet given.
+ * What the trainer walks over, once an epoch: {@link DataLoader}, or an array of batches, or of promises of them. With `state` and
+ * `loadState` a run can be resumed in the middle of an epoch: after `loadState(state())` the next walk starts with the batch not yet given.
  */
 export interface BatchSource<I = Tensor> {
   /** Batches an epoch, if known: for the time left. */
@@ -31,7 +31,7 @@ export interface BatchSource<I = Tensor> {
   state?(): unknown;
   loadState?(state: never): void;
   [Symbol.asyncIterator]?(): AsyncIterator<Batch<I>>;
-  [Symbol.iterator]?(): Iterator<Batch<I>>;
+  [Symbol.iterator]?(): Iterator<Batch<I> | Promise<Batch<I>>>;
 }
 
 /** Anything with a state of its own to be kept in a checkpoint: tensors, numbers, strings, arrays and plain objects. */

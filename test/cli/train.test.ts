@@ -1,5 +1,6 @@
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { jsonLines, myelin, workspace } from './run.js';
 
@@ -106,5 +107,43 @@ describe('myelin train and eval', () => {
     expect(blocked).toMatchObject({ code: 1, err: expect.stringContaining('a part of the path is a file') });
     const hot = await myelin(['train', '--optimizer', 'sgd', '--lr', '1e30', ...quick, '--out', 'hot'], { cwd });
     expect(hot).toMatchObject({ code: 1, err: expect.stringContaining('expected a finite loss') });
+  }, 60_000);
+
+  it('trains on a folder of images', async () => {
+    const cwd = await workspace();
+    for (const [split, count] of [
+      ['train', 24],
+      ['val', 8],
+    ] as const) {
+      for (const [name, colour] of [
+        ['fire', [200, 60, 20]],
+        ['water', [20, 60, 200]],
+      ] as const) {
+        await mkdir(join(cwd, 'pictures', split, name), { recursive: true });
+        for (let i = 0; i < count; i++) {
+          const [r, g, b] = colour.map((v) => v + i);
+          const background = { r: r!, g: g!, b: b! };
+          const image = sharp({ create: { width: 40 + i, height: 36, channels: 3, background } }).png();
+          await image.toFile(join(cwd, 'pictures', split, name, `${i}.png`));
+        }
+      }
+    }
+    await writeFile(join(cwd, 'pictures/train/fire/torn.png'), 'no image');
+    const args = ['train', '--model', 'cifar-resnet20', '--dataset', 'folder', '--json', '--threads', '1'];
+    const lacking = await myelin(args, { cwd });
+    expect([lacking.code, lacking.err]).toEqual([2, expect.stringContaining('--data-dir DIR; a folder of images')]);
+    const options = ['--data-dir', 'pictures', '--epochs', '4', '--batch-size', '8', '--lr', '0.02', '--out', 'run'];
+    const { code, out, err } = await myelin([...args, ...options], { cwd });
+    expect([code, err]).toEqual([0, expect.stringMatching(/^left out: .*torn\.png to be a whole image.*\n$/)]);
+    expect(jsonLines(out).at(-1)).toMatchObject({ dataset: 'folder', steps: 24, test_accuracy: 1 });
+    const config = JSON.parse(await readFile(join(cwd, 'run/config.json'), 'utf8')) as Record<string, unknown>;
+    expect(config['classes']).toEqual(['fire', 'water']);
+    const score = await myelin(['eval', 'run', '--json'], { cwd });
+    expect(jsonLines(score.out)[0]).toMatchObject({ accuracy: 1, rows: 16 });
+    await mkdir(join(cwd, 'pictures/val/smoke'));
+    const more = await myelin(['eval', 'run'], { cwd });
+    expect([more.code, more.err]).toEqual([2, expect.stringContaining('expected the classes fire, water in')]);
+    const grey = await myelin(['train', '--model', 'lenet5', '--dataset', 'folder'], { cwd });
+    expect([grey.code, grey.err]).toEqual([2, expect.stringContaining('lenet5 does not take colour images')]);
   }, 60_000);
 });
