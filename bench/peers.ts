@@ -88,7 +88,7 @@ function native(library: 'onednn' | 'openblas', has: (name: string) => boolean):
 
 /** Kernels that only native libraries are measured with. */
 const NOT_IN_TFJS =
-  /^((conv|(log)?softmax|xent|layernorm|rmsnorm|groupnorm|bn|pool|emb|ew|red|copy|fill|randn?|attn)-|(lstm|gru)-(fwd|bwd))/;
+  /^((conv|conv1d|(log)?softmax|xent|layernorm|rmsnorm|groupnorm|bn|pool|emb|ew|red|copy|fill|randn?|attn)-|(lstm|gru)-(fwd|bwd))/;
 
 /** Every peer by the word that `--against` takes. */
 export const peers: Readonly<Record<string, Peer>> = {
@@ -106,7 +106,7 @@ export const peers: Readonly<Record<string, Peer>> = {
   onednn: {
     about: 'oneDNN alone, for matrix products and convolutions in the layout that it prefers',
     install: 'apt-get install g++ libdnnl-dev',
-    ...native('onednn', (name) => /^(gemm|conv)-/.test(name)),
+    ...native('onednn', (name) => /^(gemm|conv(1d)?)-/.test(name)),
   },
   openblas: {
     about: 'OpenBLAS alone, for matrix products',
