@@ -113,6 +113,8 @@ const autoencoder: Partial<Recipe> = { batchSize: 128, epochs: 20, schedule: 'co
 /** What the model changes in that. */
 const byModel: Readonly<Record<string, Partial<Recipe>>> = {
   ...sequenceModelRecipes,
+  // Without decay its last epochs end between 91 and 95 %, seed by seed.
+  'mnist1d-cnn': { weightDecay: 3e-4 },
   lenet5: { epochs: 4, schedule: 'onecycle', lr: 4e-3 },
   'lenet5-original': { epochs: 10, schedule: 'onecycle', lr: 2e-3 },
   'digit-cnn': { epochs: 4, schedule: 'onecycle', lr: 4e-3 },
