@@ -32,7 +32,7 @@ export function evalCommand(io: Io): Command {
     .option('--dataset <name>', `data set: ${datasetNames.join(', ')} (default: what the file says)`)
     .option('--data-dir <dir>', 'read the data set from local files instead of downloading it')
     .option('--split <name>', 'test or train', 'test')
-    .option('--batch-size <n>', 'rows at a time', integer(1))
+    .option('--batch-size <n>', 'rows at a time (default: 1000; 128 sequences, 32 images of a folder)', integer(1))
     .option('--best', 'the best epoch of a run instead of the last')
     .option('--threads <n>', 'compute threads (default: all that this process may use)', integer(1))
     .option('--json', 'one JSON line instead of the table')
