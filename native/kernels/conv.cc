@@ -100,7 +100,7 @@ Status run(Correlation<T> job, const Pool& pool) {
                       job.h.stride == 1 && job.w.stride == 1 && job.yw == 1 && job.yh == job.w.out;
     if (fits && winograd_pays(job.images, job.c, job.m, job.h.out, job.w.out)) return correlate_winograd(job, pool);
   }
-  return points_pay(job) ? correlate_points(job, pool) : correlate_direct(job, pool);
+  return points_pay(job) ? correlate_points(job, pool) : correlate_direct(job, &job.h, 1, &job.w, 1, pool);
 }
 
 template <class T>
@@ -132,18 +132,20 @@ Status backward_data(const Call& c, const ConvShape& s) {
   job.yh = s.stride_h * s.w, job.yw = s.stride_w;
   job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
   job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
-  Axis hs[2], ws[2];
-  if (depthwise_pays(job.c, job.m) && job.c > 0 && s.oh > 0 && s.ow > 0 &&
-      all_phases(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, hs) &&
-      all_phases(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, ws)) {
-    job.y = static_cast<T*>(c.out[0].data), job.yh = s.w;
-    return correlate_depthwise(job, hs, s.stride_h, ws, s.stride_w, *c.pool);
-  }
   if (s.kh == 1 && s.kw == 1 && s.stride_h == 2 && s.stride_w == 2) {
     job.h = phase_axis(s.h, s.oh, 1, 2, s.pad_h, 1, 0), job.w = phase_axis(s.w, s.ow, 1, 2, s.pad_w, 1, 0);
     job.y = static_cast<T*>(c.out[0].data), job.spread_h = s.h, job.spread_w = s.w;
     if (points_pay(job)) return correlate_points(job, *c.pool);
     job.spread_h = job.spread_w = 0;
+  }
+  Axis hs[2], ws[2];
+  const bool depthwise = depthwise_pays(job.c, job.m);
+  if ((depthwise || s.stride_h == 2 || s.stride_w == 2) && job.c > 0 && s.oh > 0 && s.ow > 0 &&
+      all_phases(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, hs) &&
+      all_phases(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, ws)) {
+    job.y = static_cast<T*>(c.out[0].data), job.yh = s.w, job.yw = 1;
+    const auto correlate = depthwise ? correlate_depthwise<T> : correlate_direct<T>;
+    return correlate(job, hs, s.stride_h, ws, s.stride_w, *c.pool);
   }
   // Positions that no tap reaches are set first, all together.
   const auto phase_h = [&](int64_t p) { return phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, p); };

@@ -86,15 +86,26 @@ constexpr int64_t kKeptPositions = 2048;
 enum PackedWay { kRowPanels, kSpotPanels, kWinogradPanels };
 
 // The block kept with the weights of a job, which come after its x in the call, for their packed form; *ready when that is there.
-// Null: none.
+// Null: none. The phases of each dimension, of which the first says where the second begins.
 template <class T>
-inline T* kept_weights(const Correlation<T>& job, PackedWay way, int64_t size, bool* ready) {
+inline T* kept_weights(const Correlation<T>& job, PackedWay way, const Axis* h, int64_t h_phases, const Axis* w,
+                       int64_t w_phases, int64_t size, bool* ready) {
   *ready = false;
   const Keeper* const keeper = job.call->keeper;
-  if (!keeper || job.images * job.h.out * job.w.out > kKeptPositions) return nullptr;
-  const int64_t numbers[] = {way,        job.groups,  job.m,       job.c,      job.wm,      job.wc,
-                             job.h.taps, job.h.first, job.h.every, job.w.taps, job.w.first, job.w.every};
+  if (!keeper || job.images * h->out * w->out * h_phases * w_phases > kKeptPositions) return nullptr;
+  const auto taps = [](const Axis* axes, int64_t phases) {
+    return phases == 1 ? axes->taps : -axes->taps - axes[1].taps;
+  };
+  const int64_t numbers[] = {way,      job.groups,        job.m,    job.c,    job.wm,
+                             job.wc,   taps(h, h_phases), h->first, h->every, taps(w, w_phases),
+                             w->first, w->every};
   return static_cast<T*>(keeper->keep(keeper->self, 1, numbers, 12, static_cast<size_t>(size) * sizeof(T), ready));
+}
+
+// Likewise of the job's own axes.
+template <class T>
+inline T* kept_weights(const Correlation<T>& job, PackedWay way, int64_t size, bool* ready) {
+  return kept_weights(job, way, &job.h, 1, &job.w, 1, size, ready);
 }
 
 // Likewise, or scratch -1. Null: out of memory.
@@ -148,9 +159,11 @@ inline void with_activation(int activation, const F& body) {
   }
 }
 
-// The general way: any geometry with taps and channels, taps in order of growing input position.
+// The general way: any geometry with taps and channels, taps in order of growing input position. Of each dimension one axis, or those
+// of two phases, in place of the job's: then y's positions q·2 and q·2 + 1 are theirs, and yh and yw what all positions are apart.
 template <class T>
-Status correlate_direct(const Correlation<T>& job, const Pool& pool);
+Status correlate_direct(const Correlation<T>& job, const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases,
+                        const Pool& pool);
 
 // By Winograd's F(4×4, 3×3), for 3×3 taps one after the other, input stride 1, and y's rows adjacent.
 template <class T>

@@ -38,6 +38,36 @@ struct Copied {
   }
 };
 
+// One dimension: the axes of its phases, of which phase p gives output positions p, p + phases, …; and how a band is copied for
+// all of them.
+struct Dimension {
+  int64_t phases, out;
+  Axis axis[2], whole;
+  Copied copied;
+
+  Dimension(const Axis* axes, int64_t count) : phases(count), out(axes[0].out), axis{}, whole(axes[0]) {
+    for (int64_t p = 0; p < count; p++) axis[p] = axes[p];
+    if (count == 1) return;
+    out += axes[1].out;
+    // From the first position that either reads to the last.
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    for (const Axis& a : axis) {
+      if (a.taps == 0) continue;
+      first = smaller(first, a.offset), last = larger(last, a.offset + (a.taps - 1) * a.step);
+    }
+    whole.taps = last - first + 1, whole.offset = first, whole.step = 1;
+  }
+  int64_t tap(int64_t p, int64_t t) const {
+    return phases == 1 ? copied.tap(t) : axis[p].offset - whole.offset + t * axis[p].step;
+  }
+};
+
+// The low (Half = 0) or high halves of two phases, element by element in turn.
+template <int Half, class T>
+MYELIN_INLINE Vec<T> zip(Vec<T> a, Vec<T> b) {
+  return shuffle<ZipLanes<Vec<T>::N, Half>>(a, b);
+}
+
 // Bands: `images` whole images, or part of one.
 struct Bands {
   int64_t images, rows, columns;  // of one band, at most

@@ -14,30 +14,6 @@ constexpr int64_t kWantedTasks = 16;      // of the gradient by weight
 constexpr int kSlots = 8;                 // vectors in registers at a time
 constexpr int64_t kMostChannels = 8;
 
-// One dimension: the axes of its phases, of which phase p gives output positions p, p + phases, …; and how a band is copied for
-// all of them.
-struct Dimension {
-  int64_t phases, out;
-  Axis axis[2], whole;
-  Copied copied;
-
-  Dimension(const Axis* axes, int64_t count) : phases(count), out(axes[0].out), axis{}, whole(axes[0]) {
-    for (int64_t p = 0; p < count; p++) axis[p] = axes[p];
-    if (count == 1) return;
-    out += axes[1].out;
-    // From the first position that either reads to the last.
-    int64_t first = INT64_MAX, last = INT64_MIN;
-    for (const Axis& a : axis) {
-      if (a.taps == 0) continue;
-      first = smaller(first, a.offset), last = larger(last, a.offset + (a.taps - 1) * a.step);
-    }
-    whole.taps = last - first + 1, whole.offset = first, whole.step = 1;
-  }
-  int64_t tap(int64_t p, int64_t t) const {
-    return phases == 1 ? copied.tap(t) : axis[p].offset - whole.offset + t * axis[p].step;
-  }
-};
-
 // tile(v) = Σ_k w[k] · b[v][at[k] …] for v < V.
 template <class T, int V>
 void micro_windows(int64_t depth, const T* w, const int64_t* at, const T* const* b, T* tile) {
@@ -121,12 +97,6 @@ struct Window {
   int64_t from, to;
   int64_t count;
 };
-
-// The low (Half = 0) or high halves of two phases, element by element in turn.
-template <int Half, class T>
-MYELIN_INLINE Vec<T> zip(Vec<T> a, Vec<T> b) {
-  return shuffle<ZipLanes<Vec<T>::N, Half>>(a, b);
-}
 
 // A task's own view of a band: windows of each pair of phases with their offsets, and the weights of the current channel.
 template <class T>
