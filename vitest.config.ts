@@ -9,8 +9,9 @@ export default defineConfig({
     setupFiles: ['test/setup.ts'],
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Only for what hangs: whole programs that take a second take half a minute on a loaded machine.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // Garbage collection on demand, for the tests that count live handles.
     execArgv: ['--expose-gc'],
     coverage: { include: ['lib/**/*.ts'] },

@@ -12,7 +12,7 @@ let directory: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'myelin-bench-test-'));
   await run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'bench'], { cwd: root });
-}, 120_000);
+});
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const bench = (...args: string[]): ReturnType<typeof run> =>
@@ -43,7 +43,7 @@ it('times kernels and a workload in processes of their own', async () => {
   expect(results[2]).toMatchObject({ step_ms_median: expect.any(Number), params: 10 });
   for (const result of results) expect(result['reps']).toBeGreaterThanOrEqual(7);
   expect(await readFile(chart, 'utf8')).toContain('shallow-1d');
-}, 60_000);
+});
 
 it('says what a missing peer needs', async () => {
   const args = [
@@ -59,10 +59,10 @@ it('says what a missing peer needs', async () => {
     '/no/python',
   ];
   await expect(bench(...args)).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('apt-get install') });
-}, 60_000);
+});
 
 it('explains itself', async () => {
   expect((await bench('--help')).stdout).toContain('--against');
   expect((await bench('--list')).stdout).toMatch(/^training +mlp-mnist$/m);
   await expect(bench('--only', 'nothing')).rejects.toMatchObject({ code: 2 });
-}, 60_000);
+});

@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { inProcess, jsonLines, myelin, workspace } from './run.js';
+import { inProcess, interrupted, jsonLines, myelin, workspace } from './run.js';
 
 const untimed = (text: string): unknown => jsonLines(text).map(({ seconds: _s, samples_per_s: _r, ...rest }) => rest);
 const one = ['--threads', '1'];
@@ -23,10 +23,7 @@ describe('myelin train, eval and generate for text', () => {
     expect((await readdir(join(cwd, 'whole'))).sort()).toEqual([...files, 'sample.txt', 'tokenizer.json']);
     expect(await readFile(join(cwd, 'whole', 'sample.txt'), 'utf8')).toContain('the');
 
-    const cut = await myelin([...args, '--steps', '750', '--out', 'cut'], {
-      cwd,
-      onStart: (child) => child.stdout?.once('data', () => child.kill('SIGINT')),
-    });
+    const cut = await interrupted([...args, '--steps', '750'], { cwd, out: 'cut' });
     expect(cut.code).toBe(130);
     const rest = await myelin(['train', '--resume', 'cut', ...one, '--json'], { cwd });
     expect(rest.code).toBe(0);
@@ -64,7 +61,7 @@ describe('myelin train, eval and generate for text', () => {
       code: 1,
       err: expect.stringContaining('tokenizer.json to be JSON'),
     });
-  }, 120_000);
+  });
 
   it('makes up names', async () => {
     const cwd = await workspace();
@@ -84,7 +81,7 @@ describe('myelin train, eval and generate for text', () => {
     const lines = made.out.trimEnd().split('\n');
     expect(lines).toHaveLength(8);
     expect(lines.filter((line) => names.includes(line)).length).toBeGreaterThan(2);
-  }, 60_000);
+  });
 
   it('translates pairs with words, and refuses a file whose line has no tab', async () => {
     const cwd = await workspace();
@@ -121,7 +118,7 @@ describe('myelin train, eval and generate for text', () => {
     await writeFile(join(cwd, 'bad.txt'), 'Go.\tGeh.\nNo tab here\n');
     const bad = await myelin(['train', '--dataset', 'translation', '--data-dir', 'bad.txt', '--out', 'bad'], { cwd });
     expect(bad).toMatchObject({ code: 1, err: expect.stringContaining('in line 2 of bad.txt') });
-  }, 90_000);
+  });
 });
 
 describe('wrong use', () => {
@@ -152,7 +149,7 @@ describe('recipes learn in reduced form', () => {
     const made = await myelin(['generate', 'run', '--prompt', '0123'], { cwd });
     expect(made.out).toBe('3210\n');
     expect(await readFile(join(cwd, 'run', 'attention.svg'), 'utf8')).toMatch(/^<svg/);
-  }, 60_000);
+  });
 
   it('shows where a Transformer looks', async () => {
     const cwd = await workspace();
@@ -162,5 +159,5 @@ describe('recipes learn in reduced form', () => {
     );
     expect(code).toBe(0);
     expect(await readFile(join(cwd, 'run', 'attention.svg'), 'utf8')).toMatch(/^<svg/);
-  }, 60_000);
+  });
 });

@@ -2,7 +2,7 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { jsonLines, myelin, workspace } from './run.js';
+import { interrupted, jsonLines, myelin, workspace } from './run.js';
 
 const quick = ['--epochs', '3', '--threads', '1'];
 const untimed = (text: string): unknown => jsonLines(text).map(({ seconds: _s, samples_per_s: _r, ...rest }) => rest);
@@ -25,7 +25,7 @@ describe('myelin train and eval', () => {
     const again = await myelin(['train', ...quick, '--out', 'runs/mnist1d-mlp'], { cwd });
     expect([again.code, again.out]).toEqual([2, '']);
     expect(again.err).toContain('--resume runs/mnist1d-mlp');
-  }, 60_000);
+  });
 
   it('writes nothing but JSON lines on standard output with --json; eval finds the same accuracy', async () => {
     const cwd = await workspace();
@@ -56,10 +56,7 @@ describe('myelin train and eval', () => {
     const cwd = await workspace();
     const args = ['--epochs', '25', '--threads', '1', '--shuffle'];
     const whole = await myelin(['train', ...args, '--json', '--out', 'whole'], { cwd });
-    const cut = await myelin(['train', ...args, '--json', '--out', 'cut'], {
-      cwd,
-      onStart: (child) => child.stdout?.once('data', () => child.kill('SIGINT')),
-    });
+    const cut = await interrupted(['train', ...args, '--json'], { cwd, out: 'cut' });
     expect(cut.code).toBe(130);
     expect(cut.err).toContain('go on with: myelin train --resume cut');
     const last = jsonLines(cut.out).at(-1);
@@ -74,7 +71,7 @@ describe('myelin train and eval', () => {
     expect(accuracy(rest.out)).toBe(accuracy(whole.out));
     const changed = await myelin(['train', '--resume', 'cut', '--lr', '1'], { cwd });
     expect([changed.code, changed.err]).toEqual([2, expect.stringContaining('--lr cannot change')]);
-  }, 120_000);
+  });
 
   it('fails in one readable line, with the stack when asked', async () => {
     const cwd = await workspace();
@@ -107,7 +104,7 @@ describe('myelin train and eval', () => {
     expect(blocked).toMatchObject({ code: 1, err: expect.stringContaining('a part of the path is a file') });
     const hot = await myelin(['train', '--optimizer', 'sgd', '--lr', '1e30', ...quick, '--out', 'hot'], { cwd });
     expect(hot).toMatchObject({ code: 1, err: expect.stringContaining('expected a finite loss') });
-  }, 60_000);
+  });
 
   it('trains on a folder of images', async () => {
     const cwd = await workspace();
@@ -145,5 +142,5 @@ describe('myelin train and eval', () => {
     expect([more.code, more.err]).toEqual([2, expect.stringContaining('expected the classes fire, water in')]);
     const grey = await myelin(['train', '--model', 'lenet5', '--dataset', 'folder'], { cwd });
     expect([grey.code, grey.err]).toEqual([2, expect.stringContaining('lenet5 does not take colour images')]);
-  }, 60_000);
+  });
 });
