@@ -37,6 +37,8 @@ struct DirectPlan {
   int64_t channels, blocks;        // input channels of a block, blocks of them
   int64_t plane, copy_size, list;  // elements of one channel's copy and of a block's; vectors or positions of a band
   int64_t cut, cuts;               // panels of a task, tasks along them
+  int64_t tiles;                   // of positions in a panel, of all phases
+  int64_t sums_size;               // elements of the tiles that a task keeps
 
   DirectPlan(const Dimension& rows, const Dimension& columns) : h(rows), w(columns), count(0), taps(0) {
     for (int64_t i = 0; i < h.phases; i++) {
@@ -96,6 +98,8 @@ DirectPlan make_direct_plan(const Correlation<T>& job, const Dimension& rows, co
   const int64_t wanted = divide_up(kWantedTasks, p.bands.count * job.groups);
   p.cut = larger(divide_up(p.panels, wanted), divide_up(48, p.width));
   p.cuts = divide_up(p.panels, p.cut);
+  p.tiles = divide_up(p.list, kRows) * p.count;
+  p.sums_size = p.spots && p.blocks > 1 ? p.cut * p.tiles * kRows * kColumns<T> : 0;
   return p;
 }
 
@@ -174,6 +178,7 @@ struct Part {
   const int64_t* at;
   int64_t first, channels;
   bool add, last;
+  T* sums;  // where run_spots() keeps its tiles from part to part; null: there is one part
 };
 
 // Panels of kRows channels × pairs of vectors.
@@ -206,6 +211,11 @@ void run_rows(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
       }
       for (int64_t i = 0; i < plan.count; i++) {
         const Phase& phase = plan.phases[i];
+        if (phase.wide + 1 == plan.w.phases) {
+          for (int r = 0; r < rows; r++) {
+            for (int v = 0; v < vectors; v++) prefetch(y[v] + (m + r) * job.ym + phase.high * job.yh);
+          }
+        }
         T* out[kVectors];
         for (int v = 0; v < vectors; v++) out[v] = tile[phase.wide] + v * N;
         kernel(part.channels * phase.taps, weights + (phase.before * job.c + part.first * phase.taps) * kRows,
@@ -230,51 +240,61 @@ void run_rows(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
   }
 }
 
+// The finished tile(s) of positions list[0 … rows - 1] × channels from m on, turned: turned[j·kTurnedStride + i], of two phases.
+template <int A, class T>
+void put_spots(const Correlation<T>& job, const DirectPlan& plan, const Phase& phase, const Spot* list, int rows,
+               int64_t group, int64_t m, int columns, const T* even, const T* odd) {
+  constexpr int N = Vec<T>::N, S = kTurnedStride<T>;
+  // Positions side by side in y: the first, and how many columns they are there.
+  int run[kRows], wide[kRows], runs = 0, last = -2;
+  for (int i = 0; i < rows; i++) {
+    if (phase.high >= list[i].rows) continue;
+    const bool next = last == i - 1 && i - run[runs - 1] < N && list[i].to == list[last].to + plan.w.phases;
+    if (!next) run[runs] = i, wide[runs++] = 0;
+    wide[runs - 1] += static_cast<int>(list[i].count);
+    last = i;
+  }
+  for (int j = 0; j < columns; j++, even += S, odd += S) {
+    const Channel<T> channel(job, group * job.m + m + j);
+    T* const y = job.y + (m + j) * job.ym + phase.high * job.yh;
+    for (int r = 0; r < runs; r++) {
+      T* const to = y + list[run[r]].to;
+      if (plan.w.phases == 2) {
+        put_zipped<A>(to, load(even + run[r]), load(odd + run[r]), wide[r], false, true, channel);
+      } else {
+        put<A>(to, 1, load(even + run[r]), wide[r], false, true, channel.scale, channel.bias);
+      }
+    }
+  }
+}
+
 // Panels of kColumns channels × kRows positions.
 template <int A, class T>
 void run_spots(const Correlation<T>& job, const DirectPlan& plan, int64_t group, const Spot* list, int64_t count,
                const Part<T>& part, int64_t p0, int64_t p1) {
   constexpr int N = Vec<T>::N, W = kColumns<T>, S = kTurnedStride<T>;
-  alignas(64) T tile[kRows * W] = {};
+  alignas(64) T own[kRows * W] = {};
   alignas(64) T turned[2][S * W + kRows] = {};
   for (int64_t p = p0; p < p1; p++) {
     const int64_t m = p * W;
     const int columns = static_cast<int>(smaller(W, job.m - m));
     const T* const weights = part.weights + p * (job.c * plan.taps * W);
+    T* tile = part.sums ? part.sums + p * plan.tiles * (kRows * W) : own;
     for (int64_t s = 0; s < count; s += kRows) {
       const int rows = static_cast<int>(smaller(kRows, count - s));
+      const MicroSpots<T> kernel = direct_table<T>.spots[rows - 1][(columns + N - 1) / N - 1];
       const T* a[kRows];
-      // Positions side by side in y: the first, and how many columns they are there.
-      int run[kRows + 1], wide[kRows], runs = 0;
-      for (int i = 0; i < rows; i++) {
-        const Spot& spot = list[s + i];
-        a[i] = part.copy + spot.from;
-        const bool next = i > 0 && i - run[runs - 1] < N && spot.to == list[s + i - 1].to + plan.w.phases;
-        if (!next) run[runs] = i, wide[runs++] = 0;
-        wide[runs - 1] += static_cast<int>(spot.count);
-      }
+      for (int i = 0; i < rows; i++) a[i] = part.copy + list[s + i].from;
       for (int64_t i = 0; i < plan.count; i++) {
         const Phase& phase = plan.phases[i];
-        direct_table<T>.spots[rows - 1][(columns + N - 1) / N - 1](
-            part.channels * phase.taps, a, part.at + phase.before * part.channels,
-            weights + (phase.before * job.c + part.first * phase.taps) * W, tile);
-        turn_tile(tile, rows, columns, turned[phase.wide]);
-        if (phase.wide + 1 < plan.w.phases) continue;
-        for (int j = 0; j < columns; j++) {
-          const Channel<T> channel(job, group * job.m + m + j);
-          T* const y = job.y + (m + j) * job.ym + phase.high * job.yh;
-          for (int r = 0; r < runs; r++) {
-            const Spot& spot = list[s + run[r]];
-            if (phase.high >= spot.rows) continue;
-            const Vec<T> first = load(turned[0] + j * S + run[r]);
-            if (plan.w.phases == 2) {
-              put_zipped<A>(y + spot.to, first, load(turned[1] + j * S + run[r]), wide[r], part.add, part.last,
-                            channel);
-            } else {
-              put<A>(y + spot.to, 1, first, wide[r], part.add, part.last, channel.scale, channel.bias);
-            }
-          }
+        kernel(part.channels * phase.taps, a, part.at + phase.before * part.channels,
+               weights + (phase.before * job.c + part.first * phase.taps) * W, tile, part.add ? kAdd : kStore);
+        if (part.last) {
+          turn_tile(tile, rows, columns, turned[phase.wide]);
+          if (phase.wide + 1 == plan.w.phases)
+            put_spots<A>(job, plan, phase, list + s, rows, group, m, columns, turned[0], turned[1]);
         }
+        if (part.sums) tile += kRows * W;
       }
     }
   }
@@ -298,10 +318,10 @@ void copy_block(const Correlation<T>& job, const Dimension& h, const Dimension& 
 }
 
 // Panels [p0, p1) of a band, for which the plan's copies are resized. `copy` holds all its blocks of channels, if `shared`, or is
-// room for one.
+// room for one; `sums` is room for a task's tiles.
 template <int A, class T>
 void run_band(const Correlation<T>& job, const DirectPlan& plan, int64_t group, const Band& band, int64_t p0,
-              int64_t p1, const T* packed, bool shared, T* copy, int64_t* at, Spot* list) {
+              int64_t p1, const T* packed, bool shared, T* copy, T* sums, int64_t* at, Spot* list) {
   const Dimension &h = plan.h, &w = plan.w;
   const int64_t pitch = w.copied.size(), plane = band.images * h.copied.size() * pitch;
   list_spots(job, plan, band, group, list);
@@ -324,7 +344,14 @@ void run_band(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
     }
     const int64_t bytes = channels * plan.taps * plan.width * static_cast<int64_t>(sizeof(T));
     const int64_t step = larger(1, kWeightBytes / bytes);
-    const Part<T> part = {copy, packed, at, c0, channels, c0 > 0, c0 + channels == job.c};
+    const Part<T> part = {copy,
+                          packed,
+                          at,
+                          c0,
+                          channels,
+                          c0 > 0,
+                          c0 + channels == job.c,
+                          plan.sums_size > 0 ? sums - p0 * plan.tiles * (kRows * kColumns<T>) : nullptr};
     for (int64_t p = p0; p < p1; p += step) {
       const auto run = plan.spots ? run_spots<A, T> : run_rows<A, T>;
       run(job, plan, group, list, count, part, p, smaller(p1, p + step));
@@ -376,7 +403,8 @@ Status correlate_direct(const Correlation<T>& job, const Axis* h, int64_t h_phas
                  copied + i * plan.copy_size);
     }
   });
-  const size_t copy_bytes = copies > 0 ? 0 : static_cast<size_t>(plan.copy_size) * sizeof(T);
+  const int64_t copy_size = copies > 0 ? 0 : round_up(plan.copy_size, 16);
+  const size_t copy_bytes = static_cast<size_t>(copy_size + plan.sums_size) * sizeof(T);
   const size_t at_bytes = static_cast<size_t>(plan.channels * plan.taps) * sizeof(int64_t);
   const size_t bytes = copy_bytes + at_bytes + static_cast<size_t>(plan.list) * sizeof(Spot);
   int32_t failed = 0;
@@ -393,9 +421,9 @@ Status correlate_direct(const Correlation<T>& job, const Axis* h, int64_t h_phas
       resize(&own, band);
       T* const copy = copies > 0 ? copied + rest * plan.blocks * plan.copy_size : room_for_one;
       with_activation(job.activation, [&](auto fused) {
-        run_band<decltype(fused)::value>(job, own, group, band, cut * plan.cut,
-                                         smaller(plan.panels, (cut + 1) * plan.cut),
-                                         packed + group * plan.panels * panel_size, copies > 0, copy, at, list);
+        run_band<decltype(fused)::value>(
+            job, own, group, band, cut * plan.cut, smaller(plan.panels, (cut + 1) * plan.cut),
+            packed + group * plan.panels * panel_size, copies > 0, copy, room_for_one + copy_size, at, list);
       });
     }
   });

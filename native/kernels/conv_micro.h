@@ -42,9 +42,9 @@ void micro_rows(int64_t depth, const T* a, const int64_t* at, const T* const* b,
   }
 }
 
-// tile(i, v) = Σ_k input[a[i] + at[k]] · b[k·kColumns + v·N …]: R positions × V vectors of channels.
+// tile(i, v) (+)= Σ_k input[a[i] + at[k]] · b[k·kColumns + v·N …]: R positions × V vectors of channels.
 template <class T, int R, int V>
-void micro_spots(int64_t depth, const T* const* a, const int64_t* at, const T* b, T* tile) {
+void micro_spots(int64_t depth, const T* const* a, const int64_t* at, const T* b, T* tile, TileMode mode) {
   constexpr int N = Vec<T>::N;
   Vec<T> acc[R][V];
   const T* row[R];
@@ -70,14 +70,17 @@ void micro_spots(int64_t depth, const T* const* a, const int64_t* at, const T* b
 #pragma GCC unroll 8
   for (int i = 0; i < R; i++) {
 #pragma GCC unroll 4
-    for (int v = 0; v < V; v++) store(tile + i * kColumns<T> + v * N, acc[i][v]);
+    for (int v = 0; v < V; v++) {
+      T* const p = tile + i * kColumns<T> + v * N;
+      store(p, mode.add ? load(p) + acc[i][v] : acc[i][v]);
+    }
   }
 }
 
 template <class T>
 using MicroRows = void (*)(int64_t, const T*, const int64_t*, const T* const*, T* const*, int64_t, TileMode);
 template <class T>
-using MicroSpots = void (*)(int64_t, const T* const*, const int64_t*, const T*, T*);
+using MicroSpots = void (*)(int64_t, const T* const*, const int64_t*, const T*, T*, TileMode);
 
 template <class T>
 struct DirectTable {
