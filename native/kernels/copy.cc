@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "copy_across.h"
 #include "lines.h"
 #include "rows.h"
 
@@ -115,6 +116,7 @@ Status copy_view(const Pool& pool, const View& x, const View& out) {
   const View* in[] = {&x};
   const bool moves = row == static_cast<RowFn>(move_row<1>) || row == static_cast<RowFn>(move_row<4>) ||
                      row == static_cast<RowFn>(move_row<8>);
+  if (moves && copy_across(pool, x, out)) return kOk;
   run_elementwise(pool, RowOp{row, nullptr, kGrain, moves, moves}, out, in, 1);
   return kOk;
 }

@@ -137,6 +137,28 @@ void test_copy() {
       right = right && to[i] == from[i] + other[columns ? i % width * height + i / width : i % width];
     expect(right, "add", "large, broadcast or transposed");
   }
+  // Two matrices transposed, the result's rows short and long, whole lines of cache and not.
+  for (const int64_t width : {16, 50, 600, 1024}) {
+    View turned = aligned[0], straight = aligned[1];
+    const int64_t height = (20 << 20) / 8 / width;
+    for (View* v : {&turned, &straight}) {
+      v->ndim = 3;
+      v->shape[0] = 2;
+      v->shape[1] = height;
+      v->shape[2] = width;
+      v->numel = 2 * height * width;
+      v->strides[0] = height * width;
+      v->strides[1] = v == &turned ? 1 : width;
+      v->strides[2] = v == &turned ? height : 1;
+    }
+    turned.contiguous = false;
+    right = isa::copy({&turned, &straight, nullptr, &pool.pool, 1, 1, 0}) == kOk;
+    for (int64_t b = 0; b < 2; ++b)
+      for (int64_t i = 0; i < height; ++i)
+        for (int64_t j = 0; j < width; ++j)
+          right = right && to[(b * height + i) * width + j] == from[(b * width + j) * height + i];
+    expect(right, "copy", "large, transposed");
+  }
 }
 
 }  // namespace

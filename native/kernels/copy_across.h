@@ -1,0 +1,123 @@
+// Copies that turn the order of dimensions: the source's elements are adjacent along one dimension, the result's along another.
+#pragma once
+#include "iterate.h"
+
+namespace myelin {
+namespace MYELIN_ISA {
+
+// Tiles of one line of cache along the source by one to four along the result go through registers and a small buffer, so that
+// lines are read once and written whole. T stands for any elements of its size; only bits are moved.
+template <class T>
+class AcrossCopy {
+ public:
+  // `from`: the dimension of the nest along which the source is adjacent.
+  AcrossCopy(const Nest& nest, int from) : nest_(nest), from_(from), to_(nest.ndim - 1) {
+    across_ = nest.stride[0][from] <= kShortRow * 64 ? kLine : kMostAcross;
+    runs_ = (nest.shape[from] + kRun - 1) / kRun;
+    strips_ = (nest.shape[to_] + across_ - 1) / across_;
+    streams_ = nest.linear[0] && nest.numel * kSize >= kStreamBytes &&
+               ((reinterpret_cast<uintptr_t>(nest.data[0]) | static_cast<uint64_t>(nest.stride[0][from])) & 63) == 0;
+  }
+
+  void run(const Pool& pool) const {
+    const int64_t blocks = nest_.numel / (nest_.shape[from_] * nest_.shape[to_]), units = blocks * strips_ * runs_;
+    const auto work = [this](int64_t begin, int64_t end, int) {
+      for (int64_t unit = begin; unit < end; unit++) copy_unit(unit);
+      if (streams_) stream_fence();
+    };
+    if (nest_.numel <= kGrain)
+      work(0, units, 0);
+    else
+      parallel_for(pool, units, 1, work);
+  }
+
+ private:
+  static constexpr int N = Vec<T>::N;
+  static constexpr int64_t kSize = sizeof(T);
+  static constexpr int64_t kLine = 64 / kSize;  // elements of a line of cache
+  static constexpr int64_t kMostAcross =
+      4 * kLine;  // of the result's rows in a tile, so that a page is written in longer pieces
+  static constexpr int64_t kRun = 16 * kLine;  // along the source, one tile after another
+  static constexpr int64_t kShortRow =
+      16;  // lines: neighbouring rows of the result share pages, and fewer of the source's
+           // rows at once are read faster
+
+  const Nest& nest_;
+  int from_, to_;
+  bool streams_ = false;
+  int64_t across_, runs_, strips_;  // runs and strips of across_ columns of a matrix of both dimensions
+
+  void copy_unit(int64_t unit) const {
+    const int64_t i = unit % runs_ * kRun, j = unit / runs_ % strips_ * across_;
+    int64_t rest = unit / (runs_ * strips_);
+    char* out = nest_.data[0] + i * nest_.stride[0][from_] + j * kSize;
+    const char* in = nest_.data[1] + i * kSize + j * nest_.stride[1][to_];
+    for (int d = to_ - 1; d >= 0; d--) {
+      if (d == from_) continue;
+      out += rest % nest_.shape[d] * nest_.stride[0][d];
+      in += rest % nest_.shape[d] * nest_.stride[1][d];
+      rest /= nest_.shape[d];
+    }
+    const int64_t high = least(nest_.shape[from_] - i, kRun), wide = least(nest_.shape[to_] - j, across_);
+    for (int64_t k = 0; k < high; k += kLine) {
+      const int64_t rows = least(high - k, kLine);
+      copy_tile(out + k * nest_.stride[0][from_], in + k * kSize, rows, wide, high - k - rows);
+    }
+  }
+
+  static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+  // out[i][j] = in[j][i] for `rows` by `wide` elements; `ahead` elements of the source follow and are fetched.
+  void copy_tile(char* out, const char* in, int64_t rows, int64_t wide, int64_t ahead) const {
+    alignas(64) T buffer[kLine * kMostAcross];
+    const int64_t in_row = nest_.stride[1][to_], out_row = nest_.stride[0][from_];
+    for (int64_t j = 0; j < wide; j += N) {
+      const int count = static_cast<int>(least(wide - j, N));
+      if (ahead > 0)
+        for (int k = 0; k < count; k++) prefetch(in + (j + k) * in_row + 64);
+      for (int64_t i = 0; i < rows; i += N) {
+        const int lanes = static_cast<int>(least(rows - i, N));
+        Vec<T> block[N];
+        if (lanes == N && count == N) {
+          for (int k = 0; k < N; k++) block[k] = load(reinterpret_cast<const T*>(in + (j + k) * in_row) + i);
+        } else {
+          for (int k = 0; k < N; k++)
+            block[k] = k < count ? load_n(reinterpret_cast<const T*>(in + (j + k) * in_row) + i, lanes) : zero<T>();
+        }
+        transpose(block);
+        for (int k = 0; k < N; k++) store(buffer + (i + k) * kMostAcross + j, block[k]);
+      }
+    }
+    for (int64_t i = 0; i < rows; i++) {
+      char* to = out + i * out_row;
+      const char* row = reinterpret_cast<const char*>(buffer + i * kMostAcross);
+      if (streams_)
+        stream_bytes(to, row, wide * kSize);
+      else
+        memcpy(to, row, static_cast<size_t>(wide * kSize));
+    }
+  }
+};
+
+// Copies x to out, of the same size of element, if that turns the order of dimensions; false if it does not.
+inline bool copy_across(const Pool& pool, const View& x, const View& out) {
+  const int64_t size = item_size(out.dtype);
+  if (size < 4 || out.numel == 0) return false;
+  const View* in[] = {&x};
+  const Nest nest(out, in, 1);
+  const int to = nest.ndim - 1;
+  if (to < 1 || nest.stride[0][to] != size || nest.shape[to] < 4) return false;
+  for (int d = 0; d < to; d++) {
+    if (nest.stride[1][d] != size || nest.shape[d] < 4) continue;
+    if (nest.stride[1][to] <= size) return false;
+    if (size == 4)
+      AcrossCopy<float>(nest, d).run(pool);
+    else
+      AcrossCopy<double>(nest, d).run(pool);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace MYELIN_ISA
+}  // namespace myelin
