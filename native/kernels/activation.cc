@@ -68,7 +68,7 @@ Status relu_backward(const Call& c) {
 // x Φ(x)
 Status gelu(const Call& c) {
   return unary_float(
-      c, [](auto x) { return x * normal_cdf(x); }, kCurve);
+      c, [](auto x) { return gelu(x); }, kCurve);
 }
 // dy (Φ(x) + x φ(x))
 Status gelu_backward(const Call& c) {

@@ -12,7 +12,7 @@ MYELIN_INLINE Vec<T> activate(Vec<T> x) {
   if constexpr (A == kRelu) return max_nan(x, zero<T>());
   if constexpr (A == kTanh) return tanh(x);
   if constexpr (A == kSigmoid) return sigmoid(x);
-  if constexpr (A == kGelu) return x * normal_cdf(x);
+  if constexpr (A == kGelu) return gelu(x);
   if constexpr (A == kGeluTanh) {
     const Vec<T> twice_root = set1<T>(T(1.5957691216057308)), cubic = set1<T>(T(0.044715));  // 2 √(2/π)
     return x * sigmoid(twice_root * fma(cubic * x * x, x, x));

@@ -1,7 +1,7 @@
 // Elementary functions on vectors of float and double: one source for both types and every instruction set, no tables.
 // Errors are at most 4 ULP (most stay below 2) over all binades; NaN, infinities and subnormals as in C.
 //   exp log log1p_unit tanh erf sigmoid sin cos pow          expm1 (x <= 80)
-//   normal_cdf(x) = Φ(x) and normal_pdf_cdf, for gelu         softplus(x) = log(1 + e^x)
+//   gelu(x) = x Φ(x) and normal_pdf_cdf, for its gradient       softplus(x) = log(1 + e^x)
 // Polynomials are minimax fits (Remez); coefficients go from the constant term up.
 #pragma once
 #include <math.h>
@@ -261,11 +261,6 @@ MYELIN_INLINE NormalPdfCdf<T> normal_pdf_cdf(Vec<T> x) {
 #include "single.h"
 namespace myelin {
 namespace MYELIN_ISA {
-
-template <class T>
-MYELIN_INLINE Vec<T> normal_cdf(Vec<T> x) {
-  return normal_pdf_cdf(x).cdf;
-}
 
 // Float vectors as two vectors of doubles, and back.
 struct DoublePair {

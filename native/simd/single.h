@@ -9,13 +9,14 @@ struct Single {
   // Adding it rounds to an integer n and leaves n + 127 in the low bits, which shifted left by 23 are 2^n; 0 for n = -127.
   static constexpr float shift = 12583039.0f;  // 1.5·2^23 + 127
   static constexpr float log2e = 1.4426950216f, log2e_low = 1.925963033e-8f;
-  static constexpr float half_log2e = 0.7213475108f, half_log2e_low = 9.629815168e-9f;
+  static constexpr float half_log2e = 0.7213475108f,
+                         half_log2e_low_ln2 = 6.674879e-9f;  // the second: what rounding took, times ln 2
   // (2^r - 1) / r, |r| <= 1/2
   static constexpr float exp2_p[] = {0.6931470037f, 0.2402224243f, 0.05550733581f, 0.009671513923f, 0.001326478319f};
-  // e^(a^2 / 2) Φ(-a), 0 <= a <= cdf_zero, where e^(-a^2 / 2) becomes 0
+  // 2^(half_log2e a^2) Φ(-a), 0 <= a <= cdf_zero, where e^(-a^2 / 2) becomes 0: rounding half_log2e costs nothing
   static constexpr float cdf_zero = 13.279f;
-  static constexpr float cdf_p[] = {0.5f, 0.4356946945f, 0.1813131571f, 0.03998638317f, 0.004020532127f};
-  static constexpr float cdf_q[] = {1.0f, 1.669274330f, 1.194510341f, 0.464397252f, 0.1002383754f, 0.01007783692f};
+  static constexpr float cdf_p[] = {0.5f, 0.44135255f, 0.18535835f, 0.041316558f, 0.0042103636f};
+  static constexpr float cdf_q[] = {1.0f, 1.6805902f, 1.2116286f, 0.47506192f, 0.10356896f, 0.0105538145f};
 };
 
 // 2^(n + r) for n in [-127, 128], |r| <= 1/2: 0 for -127, infinity for 128; exact for r = 0.
@@ -49,20 +50,39 @@ MYELIN_INLINE Vec<float> exp_minus(Vec<float> x) {
 }
 MYELIN_INLINE Vec<double> exp_minus(Vec<double> x) { return exp(-x); }
 
+// 2^(-half_log2e a^2), where there are fused multiply-adds, with the square carried in two parts.
+MYELIN_INLINE Power split_square(Vec<float> a) {
+  const Vec<float> square = a * a, low = fma(a, a, -square);
+  Power p = split_power(square, -Single::half_log2e);
+  p.r = fma(low, set1<float>(-Single::half_log2e), p.r);
+  return p;
+}
+MYELIN_INLINE Vec<float> tail_ratio(Vec<float> a) {
+  return polynomial(a, Single::cdf_p) / polynomial(a, Single::cdf_q);
+}
+
 MYELIN_INLINE NormalPdfCdf<float> normal_pdf_cdf(Vec<float> x) {
   const Vec<float> a = min(set1<float>(kHasFma ? Single::cdf_zero : MathData<float>::cdf_zero), abs(x));
   Vec<float> e;
   if constexpr (kHasFma) {
-    const Vec<float> square = a * a, low = fma(a, a, -square);
-    Power p = split_power(square, -Single::half_log2e);
-    p.r = fma(square, set1<float>(-Single::half_log2e_low), fma(low, set1<float>(-Single::half_log2e), p.r));
-    e = p.value();
+    e = split_square(a).value();
   } else {
     e = exp_minus_square(a, 0.5f);
+    e = e + e * (a * a * set1<float>(Single::half_log2e_low_ln2));
   }
-  const Vec<float> tail = e * (polynomial(a, Single::cdf_p) / polynomial(a, Single::cdf_q));
+  const Vec<float> tail = e * tail_ratio(a);
   return {e * set1<float>(0.3989422804f), select(x < zero<float>(), tail, set1<float>(1) - tail)};
 }
+
+// x Φ(x) = max(x, 0) - |x| Φ(-|x|)
+MYELIN_INLINE Vec<float> gelu(Vec<float> x) {
+  if constexpr (!kHasFma) return x * normal_pdf_cdf(x).cdf;
+  const Vec<float> a = min(set1<float>(Single::cdf_zero), abs(x));
+  const Power p = split_square(a);
+  const Vec<float> e = fma(p.r, polynomial(p.r, Single::exp2_p), set1<float>(1));
+  return fnma(p.whole * a * e, tail_ratio(a), x - min(x, zero<float>()));  // NaN of -∞, as x Φ(x) is
+}
+MYELIN_INLINE Vec<double> gelu(Vec<double> x) { return x * normal_pdf_cdf(x).cdf; }
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin
