@@ -133,8 +133,8 @@ struct NormForward {
 
 template <class T>
 struct NormBackward {
-  static constexpr int kQuad = 4;             // rows that share one pass over the sums of the weights
-  static constexpr int64_t kFlush = 64;       // rows summed in T before they go to double
+  static constexpr int kTriple = 3;           // rows that share one pass over the sums of the weights
+  static constexpr int64_t kFlush = 63;       // rows summed in T before they go to double
   static constexpr int64_t kMostChunks = 32;  // parts that the rows are cut into
 
   NormShape shape;
@@ -251,9 +251,9 @@ struct NormBackward {
           const int64_t rows = stop - b < kFlush ? stop - b : kFlush;
           memset(acc, 0, 2 * wide_bytes);
           for (int64_t g = 0; g < shape.groups; ++g) {
-            for (int64_t q = 0; q < rows; q += kQuad) {
-              quad((b + q) * shape.groups + g, rows - q < kQuad ? static_cast<int>(rows - q) : kQuad, w + g * n,
-                   acc + g * n, acc + width + g * n);
+            for (int64_t q = 0; q < rows; q += kTriple) {
+              triple((b + q) * shape.groups + g, rows - q < kTriple ? static_cast<int>(rows - q) : kTriple, w + g * n,
+                     acc + g * n, acc + width + g * n);
             }
           }
           for (int64_t j = 0; j < 2 * width; ++j) part[j] += static_cast<double>(acc[j]);
@@ -284,10 +284,10 @@ struct NormBackward {
   }
 
   // `count` rows from r on, `groups` apart: dx, and what they add to the sums of dy x̂ and dy.
-  void quad(int64_t r, int count, const T* w, T* dot_acc, T* sum_acc) const {
+  void triple(int64_t r, int count, const T* w, T* dot_acc, T* sum_acc) const {
     const int64_t n = shape.row(), step = shape.groups * n;
-    if (count == kQuad) {
-      rows<kQuad>(r, r * n, step, n, w, dot_acc, sum_acc);
+    if (count == kTriple) {
+      rows<kTriple>(r, r * n, step, n, w, dot_acc, sum_acc);
     } else {
       for (int i = 0; i < count; ++i) {
         rows<1>(r + i * shape.groups, r * n + i * step, step, n, w, dot_acc, sum_acc);
