@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { catalogue, find } from './catalogue.js';
 import { HELP, parseOptions, UsageError, type Options } from './options.js';
-import type { MachineState } from './probe.js';
+import { bandwidths, GBS, type Bandwidth, type MachineState } from './probe.js';
 import { lossesAgree, type Result } from './result.js';
 import { runSuite, type Report } from './runner.js';
 import { aligned, markdown, reportText } from './table.js';
@@ -64,7 +64,10 @@ function jsonLines({ results, states }: Report): string {
       const limits =
         state === undefined
           ? {}
-          : { fma_peak_gflops: state.gflops, cache_gbs: state.gbs.cache, memory_gbs: state.gbs.memory };
+          : {
+              fma_peak_gflops: state.gflops,
+              ...Object.fromEntries(GBS.map((kind) => [`${kind}_gbs`, state.gbs[kind]])),
+            };
       return `${JSON.stringify({ ...result, ...limits })}\n`;
     })
     .join('');
@@ -76,10 +79,11 @@ async function readReport(files: readonly string[]): Promise<Report> {
   const states = new Map<number, MachineState>();
   for (const file of files) {
     for (const line of (await readFile(file, 'utf8')).split('\n').filter(Boolean)) {
-      const result = JSON.parse(line) as Result & Record<'fma_peak_gflops' | 'cache_gbs' | 'memory_gbs', number>;
+      const result = JSON.parse(line) as Result & Record<'fma_peak_gflops' | `${Bandwidth}_gbs`, number>;
       results.set(`${result.name} ${result.threads} ${result.lib}`, result);
-      const { threads, fma_peak_gflops: gflops, cache_gbs: cache, memory_gbs: memory } = result;
-      if (gflops !== undefined) states.set(threads, { gflops, gbs: { cache, memory }, cacheBytes: NaN });
+      const { threads, fma_peak_gflops: gflops } = result;
+      if (gflops === undefined) continue;
+      states.set(threads, { gflops, gbs: bandwidths((kind) => result[`${kind}_gbs`]), cacheBytes: NaN });
     }
   }
   const order = new Map(catalogue.map(({ name }, i) => [name, i]));

@@ -1,9 +1,11 @@
 // What the machine can do: single-precision fused multiply-adds a second with every thread busy and nothing touching memory, and the
-// bytes a second that move when every thread reads, copies, adds or updates arrays, in cache and beyond it.
+// bytes a second that move when every thread reads, writes, copies, adds or updates arrays, in cache and beyond it.
 //   g++ -std=c++17 -O2 -march=native -ffp-contract=fast -pthread bench/probe.cc -o probe && ./probe THREADS CACHE_BYTES RUNS
-// Prints {"gflops":F,"gbs":{"cache":B,"memory":B}}: the best of so many short runs, all threads started together.
+// Prints {"gflops":F,"gbs":{"cache":B,"memory":B,"read":B,"copy":B,"write":B}}, the last three beyond the cache, "copy" also where two
+// arrays are added into a third, "memory" the best of all: the best of so many short runs, all threads started together.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -59,12 +61,24 @@ static void store(Vec* to, Vec value, bool stream) {
   *to = value;
 }
 
-// Adds n vectors into `sum`.
-static void read_loop(const Vec* x, long n, Vec* sum) {
+// Adds n vectors into `sum`: from one place after another, or from four places in turn, of which a core keeps more lines in flight.
+static void read_loop(const Vec* x, long n, bool places, Vec* sum) {
   Vec s[4] = {};
-  for (long i = 0; i + 4 <= n; i += 4)
-    for (int j = 0; j < 4; ++j) s[j] += x[i + j];
+  const long turn = 512 / kBytes, part = n / 4 / turn * turn;
+  if (places) {
+    for (long from = 0; from < part; from += turn)
+      for (int j = 0; j < 4; ++j)
+        for (long i = 0; i + 4 <= turn; i += 4)
+          for (int k = 0; k < 4; ++k) s[k] += x[j * part + from + i + k];
+  } else {
+    for (long i = 0; i + 4 <= n; i += 4)
+      for (int j = 0; j < 4; ++j) s[j] += x[i + j];
+  }
   *sum = s[0] + s[1] + s[2] + s[3];
+}
+
+static void write_loop(Vec* y, long n, bool stream) {
+  for (long i = 0; i < n; ++i) store(y + i, Vec{} + 1.0f, stream);
 }
 
 // y = x + z, all of n vectors.
@@ -106,12 +120,18 @@ static double together(int threads, const std::function<void(int)>& work) {
   return std::chrono::duration<double>(last - first).count();
 }
 
-// The best of reading, copying, adding and (beyond the cache) updating arrays of `bytes` in all, in GB/s, each repeated until `volume` bytes have moved.
-static double bandwidth(int threads, long bytes, double volume, int runs, bool stream) {
+// GB/s of each kind of traffic.
+struct Bandwidth {
+  double read = 0, copy = 0, write = 0, update = 0;
+  double best() const { return std::max({read, copy, write, update}); }
+};
+
+// The best of so many runs over arrays of `bytes` in all, each repeated until `volume` bytes have moved; updates beyond the cache alone.
+static Bandwidth bandwidth(int threads, long bytes, double volume, int runs, bool stream) {
   const long n = bytes / 3 / threads / kBytes;  // vectors an array and thread
   const size_t size = static_cast<size_t>(3 * n * threads * kBytes);
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return 0;
+  if (memory == MAP_FAILED) return {};
 #if defined(MADV_HUGEPAGE)
   madvise(memory, size, MADV_HUGEPAGE);
 #endif
@@ -121,24 +141,27 @@ static double bandwidth(int threads, long bytes, double volume, int runs, bool s
   together(threads, [&](int t) {
     for (long i = 0; i < 3 * n; ++i) array(t, 0)[i] = Vec{} + 1.0f;
   });
-  double best = 0;
-  const auto measure = [&](int arrays, const std::function<void(int)>& once) {
+  Bandwidth best;
+  const auto measure = [&](double& to, int arrays, const std::function<void(int)>& once) {
     const double moved = static_cast<double>(arrays) * static_cast<double>(n) * threads * kBytes;
     const long repeats = moved < volume ? static_cast<long>(volume / moved) : 1;
     const double s = together(threads, [&](int t) {
       for (long r = 0; r < repeats; ++r) once(t);
     });
     const double rate = moved * static_cast<double>(repeats) / s * 1e-9;
-    best = rate > best ? rate : best;
+    to = std::max(to, rate);
   };
   for (int run = 0; run < runs; ++run) {
-    measure(3, [&](int t) {
-      read_loop(array(t, 0), 3 * n, &sums[static_cast<size_t>(t) * 8]);
-      asm volatile("" ::: "memory");
-    });
-    measure(2, [&](int t) { copy_loop(array(t, 0), array(t, 1), n, stream); });
-    measure(3, [&](int t) { add_loop(array(t, 0), array(t, 1), array(t, 2), n, stream); });
-    if (stream) measure(5, [&](int t) { update_loop(array(t, 0), array(t, 1), array(t, 2), n); });
+    for (const bool places : {false, true}) {
+      measure(best.read, 3, [&](int t) {
+        read_loop(array(t, 0), 3 * n, places, &sums[static_cast<size_t>(t) * 8]);
+        asm volatile("" ::: "memory");
+      });
+    }
+    measure(best.copy, 2, [&](int t) { copy_loop(array(t, 0), array(t, 1), n, stream); });
+    measure(best.copy, 3, [&](int t) { add_loop(array(t, 0), array(t, 1), array(t, 2), n, stream); });
+    if (stream) measure(best.write, 1, [&](int t) { write_loop(array(t, 2), n, stream); });
+    if (stream) measure(best.update, 5, [&](int t) { update_loop(array(t, 0), array(t, 1), array(t, 2), n); });
   }
   munmap(memory, size);
   return best;
@@ -156,7 +179,8 @@ int main(int argc, char** argv) {
     const double rate = 2.0 * kLanes * kChains * kRounds * threads / s * 1e-9;
     gflops = rate > gflops ? rate : gflops;
   }
-  const double in_cache = bandwidth(threads, cache / 4, 5e8, runs, false);
-  const double in_memory = bandwidth(threads, 192L << 20, 0, runs, true);
-  std::printf("{\"gflops\":%.1f,\"gbs\":{\"cache\":%.1f,\"memory\":%.1f}}\n", gflops, in_cache, in_memory);
+  const double in_cache = bandwidth(threads, cache / 4, 5e8, runs, false).best();
+  const Bandwidth far = bandwidth(threads, 192L << 20, 0, runs, true);
+  std::printf("{\"gflops\":%.1f,\"gbs\":{\"cache\":%.1f,\"memory\":%.1f,\"read\":%.1f,\"copy\":%.1f,\"write\":%.1f}}\n",
+              gflops, in_cache, far.best(), far.read, far.copy, far.write);
 }

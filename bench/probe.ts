@@ -6,12 +6,24 @@ import { quantile } from './statistics.js';
 
 const run = promisify(execFile);
 
+/** Bytes moved: in the last level of cache; beyond it, the best of all, reading only, into other arrays, writing only. */
+export const GBS = ['cache', 'memory', 'read', 'copy', 'write'] as const;
+export type Bandwidth = (typeof GBS)[number];
+
+/** A figure for every kind. */
+export const bandwidths = (of: (kind: Bandwidth) => number): Record<Bandwidth, number> => ({
+  cache: of('cache'),
+  memory: of('memory'),
+  read: of('read'),
+  copy: of('copy'),
+  write: of('write'),
+});
+
 /** What the machine reached with some number of threads. */
 export interface MachineState {
   /** Fused multiply-adds, counted twice. */
   readonly gflops: number;
-  /** Bytes moved, in the last level of cache and beyond it. */
-  readonly gbs: { readonly cache: number; readonly memory: number };
+  readonly gbs: Readonly<Record<Bandwidth, number>>;
   /** Size of the last level of cache. */
   readonly cacheBytes: number;
 }
@@ -37,7 +49,7 @@ export function calmState(states: readonly MachineState[]): MachineState | undef
   if (first === undefined) return undefined;
   return {
     gflops: figure((state) => state.gflops),
-    gbs: { cache: figure((state) => state.gbs.cache), memory: figure((state) => state.gbs.memory) },
+    gbs: bandwidths((kind) => figure(({ gbs }) => gbs[kind])),
     cacheBytes: first.cacheBytes,
   };
 }

@@ -1,6 +1,6 @@
 import { find } from './catalogue.js';
 import type { Slice } from './party.js';
-import type { MachineState } from './probe.js';
+import type { Bandwidth, MachineState } from './probe.js';
 import { median, quantile, rounded } from './statistics.js';
 
 /** One JSON line of a run: the times of one library on a workload (`step_ms_…`) or a kernel (`ms_…`). */
@@ -42,13 +42,17 @@ export function limitMs(name: string, state: MachineState | undefined): number |
   const work = entry === undefined ? undefined : entry.kind === 'kernel' ? entry.kernel : entry.workload;
   if (work === undefined || state === undefined) return undefined;
   const { flops = 0, bytes = 0 } = work;
+  const traffic = entry?.kind === 'kernel' ? (entry.kernel.traffic ?? 'copy') : 'memory';
   if (flops + bytes === 0) return undefined;
-  return Math.max(flops / state.gflops, bytes / bandwidthFor(bytes, state)) / 1e6;
+  return Math.max(flops / state.gflops, bytes / bandwidthFor(bytes, traffic, state)) / 1e6;
 }
 
-/** GB/s of the level of memory in which so many bytes stay from one call to the next; the probe's arrays in cache are as large. */
-function bandwidthFor(bytes: number, { gbs, cacheBytes }: MachineState): number {
-  return bytes <= cacheBytes / 4 ? gbs.cache : gbs.memory;
+/**
+ * GB/s of such traffic at the level of memory in which so many bytes stay from one call to the next; the probe's arrays in cache are as
+ * large.
+ */
+function bandwidthFor(bytes: number, traffic: Bandwidth, { gbs, cacheBytes }: MachineState): number {
+  return bytes <= cacheBytes / 4 ? gbs.cache : gbs[traffic];
 }
 
 /** One library's rounds as one line. Undisturbed rounds count, and all of them where none was undisturbed. */

@@ -91,12 +91,12 @@ export function reportText(
     String(threads),
     `${gflops.toFixed(1)} GFLOP/s`,
     `${gbs.cache.toFixed(0)} GB/s`,
-    `${gbs.memory.toFixed(1)} GB/s`,
+    ...(['read', 'copy', 'write', 'memory'] as const).map((kind) => `${gbs[kind].toFixed(1)} GB/s`),
   ]);
   const parts = [
     machine.length === 0
       ? 'Limits: not measured (no C++ compiler)'
-      : layOut([['measured', 'threads', 'multiply-add', 'last cache', 'memory'], ...machine]),
+      : layOut([['measured', 'threads', 'multiply-add', 'last cache', 'read', 'copy', 'write', 'memory'], ...machine]),
     ...['kernel', 'training', 'inference'].flatMap((kind) => {
       const rows = table(results, kind);
       return rows === undefined ? [] : [layOut(rows)];

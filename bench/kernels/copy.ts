@@ -25,8 +25,8 @@ export const copyKernels: KernelFamily = {
     copy('copy-heads', [32, 256, 8, 64], (x) => contiguous(x.transpose(1, 2))),
     copy('copy-to-float64', [M16], (x) => to(x, 'float64'), 8),
     copy('copy-to-int32', [M16], (x) => to(x, 'int32')),
-    { name: 'fill-16M', bytes: 4 * M16, setUp: () => () => ones([M16]).dispose() },
-    { name: 'rand-16M', bytes: 4 * M16, setUp: () => () => rand([M16]).dispose() },
-    { name: 'randn-16M', bytes: 4 * M16, setUp: () => () => randn([M16]).dispose() },
+    { name: 'fill-16M', bytes: 4 * M16, traffic: 'write', setUp: () => () => ones([M16]).dispose() },
+    { name: 'rand-16M', bytes: 4 * M16, traffic: 'write', setUp: () => () => rand([M16]).dispose() },
+    { name: 'randn-16M', bytes: 4 * M16, traffic: 'write', setUp: () => () => randn([M16]).dispose() },
   ],
 };

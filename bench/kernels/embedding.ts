@@ -18,6 +18,7 @@ export const embeddingKernels: KernelFamily = {
     {
       name: 'emb-bwd-10000x512-2048',
       bytes: 4 * vocabulary * width,
+      traffic: 'write',
       setUp() {
         const table = randn([vocabulary, width], { requiresGrad: true });
         const y = embedding(randint(0, vocabulary, [count]), table);

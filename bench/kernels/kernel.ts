@@ -1,3 +1,6 @@
+/** How a kernel's bytes move, where not from arrays into others: only read, only written, or (`memory`) written to where they were read. */
+type Traffic = 'read' | 'write' | 'memory';
+
 /** A row of the kernel suite. */
 export interface KernelCase {
   /** The family first: `softmax-fwd-4096x1024`. The peers know it by the same name. */
@@ -6,6 +9,7 @@ export interface KernelCase {
   readonly flops?: number;
   /** Bytes that must move at least: every input read once, every output written once. */
   readonly bytes?: number;
+  readonly traffic?: Traffic;
   /**
    * Makes the operands and returns the call that is timed, many times to one wait. The call disposes what it makes, so that the next
    * one writes to the same memory.

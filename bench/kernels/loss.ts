@@ -8,6 +8,7 @@ function crossEntropies(rows: number, classes: number): KernelCase[] {
     {
       name: `xent-fwd-${rows}x${classes}`,
       bytes: 4 * n,
+      traffic: 'read',
       setUp() {
         const logits = randn([rows, classes]);
         const target = randint(0, classes, [rows]);

@@ -7,6 +7,7 @@ function update(name: string, bytesEach: number, optimizerOf: (p: Parameter) => 
   return {
     name,
     bytes: bytesEach * n,
+    traffic: 'memory',
     setUp() {
       const parameter = new Parameter(randn([n]));
       parameter.grad = randn([n]).mul(1e-3);

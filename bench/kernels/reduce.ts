@@ -7,6 +7,7 @@ function reduction(name: string, shape: readonly number[], op: (x: Tensor) => Te
   return {
     name: `${name}-${shape.join('x')}`,
     bytes: 4 * (n + written),
+    ...(written === 0 ? { traffic: 'read' } : {}),
     setUp() {
       const x = randn(shape);
       return () => op(x).dispose();

@@ -9,7 +9,11 @@ import { median, quantile, timed } from '../../bench/statistics.js';
 import { aligned, markdown, ms, ratio, reportText } from '../../bench/table.js';
 import { fnv, u } from '../../bench/values.js';
 
-const state: MachineState = { gflops: 100, gbs: { cache: 80, memory: 40 }, cacheBytes: 32 << 20 };
+const state: MachineState = {
+  gflops: 100,
+  gbs: { cache: 80, memory: 40, read: 36, copy: 38, write: 20 },
+  cacheBytes: 32 << 20,
+};
 
 describe('bench data', () => {
   it('hashes names and positions', async () => {
@@ -126,7 +130,7 @@ describe('bench statistics', () => {
     const calm = calmState([slow, state, state, state]);
     expect(calm).toEqual(state);
     expect(isDisturbed(slow, calm)).toBe(true);
-    expect(isDisturbed({ ...state, gbs: { cache: 10, memory: 20 } }, calm)).toBe(true);
+    expect(isDisturbed({ ...state, gbs: { ...state.gbs, cache: 10, memory: 20 } }, calm)).toBe(true);
     expect(isDisturbed({ ...state, gflops: 95 }, calm)).toBe(false);
     expect(isDisturbed(undefined, calm)).toBe(false);
     expect(calmState([])).toBeUndefined();
@@ -144,7 +148,10 @@ describe('bench results', () => {
 
   it('limits by arithmetic, by memory, or not at all', () => {
     expect(limitMs('gemm-nn-512', state)).toBeCloseTo((2 * 512 ** 3) / 100e6, 9);
-    expect(limitMs('ew-add-16M', state)).toBeCloseTo((12 * 2 ** 24) / 40e6, 9);
+    expect(limitMs('ew-add-16M', state)).toBeCloseTo((12 * 2 ** 24) / 38e6, 9);
+    expect(limitMs('red-sum-all-4096x4096', state)).toBeCloseTo((4 * 2 ** 24) / 36e6, 9);
+    expect(limitMs('adam-10M', state)).toBeCloseTo((28 * 1e7) / 40e6, 9);
+    expect(limitMs('fill-16M', state)).toBeCloseTo((4 * 2 ** 24) / 20e6, 9);
     expect(limitMs('ew-add-out-64K', state)).toBeCloseTo((12 * 2 ** 16) / 80e6, 9);
     expect(limitMs('op-add-1', state)).toBeUndefined();
     expect(limitMs('ew-add-16M', undefined)).toBeUndefined();
