@@ -53,7 +53,8 @@ template <class T>
 int find_runs(const Correlation<T>& job, const PointPlan<T>& plan, int64_t group, int64_t p, Run* runs, bool* in_place,
               bool* whole) {
   constexpr int W = kColumns<T>, N = Vec<T>::N;
-  const bool plain = job.h.out == 1 && job.w.stride == 1;
+  // Rows of x follow one another without gaps.
+  const bool plain = job.w.stride == 1 && (job.h.out == 1 || (job.h.stride == 1 && job.xh == job.w.out));
   int64_t n = p * W / plan.positions, at = p * W % plan.positions;
   int count = 0;
   *whole = job.yw == 1 && at + W <= plan.positions;
@@ -89,7 +90,7 @@ void pack_runs(const T* x, int64_t xc, int64_t stride, const Run* runs, int coun
 
 // Every second column of y, others in between and in the row below.
 template <class T>
-void put_spread(T* y, Vec<T> v, Vec<T> others, const Run& run, int64_t wide) {
+MYELIN_INLINE void put_spread(T* y, Vec<T> v, Vec<T> others, const Run& run, int64_t wide) {
   constexpr int N = Vec<T>::N;
   const int first = run.room < N ? run.room : N, second = run.room - first;
   store_part(y, shuffle<ZipLanes<N, 0>>(v, others), first);
@@ -158,6 +159,14 @@ void run_points(const Correlation<T>& job, const PointPlan<T>& plan, int64_t gro
           // And those that the next strip writes.
           if (direct && s + 1 < end) {
             for (int i = 0; i < kRows; i++) prefetch(to + (kRows + i) * job.ym);
+          } else if (s + 1 < end) {
+            for (int r = 0; r < count; r++) {
+              const T* const next = job.y + (m + kRows) * job.ym + runs[r].to;
+              for (int i = 0; i < kRows; i++) {
+                prefetch(next + i * job.ym);
+                if (runs[r].below) prefetch(next + i * job.ym + job.spread_w);
+              }
+            }
           }
           if (copying && s == block) {
             micro_copy<T, true>(depth, a, 1, kRows, x + runs[0].from, job.xc, to, ts, mode, packed);

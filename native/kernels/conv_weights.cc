@@ -207,6 +207,9 @@ void gather_points(const WeightPlan& plan, const T* from, int64_t count, int64_t
       const int64_t row = (at + done) / w.out, column = (at + done) % w.out;
       some = smaller(w.out - column, n - done);
       const T* const x = from + (row * h.stride + h.offset) * w.in + column * w.stride + w.offset;
+      // The next channel's row is too short and too far for the processor to see it coming.
+      for (int64_t j = 0; i + 1 < count && j < some * w.stride; j += 64 / static_cast<int64_t>(sizeof(T)))
+        prefetch(x + h.in * w.in + j);
       if (w.stride == 1) {
         copy_row<1>(x, 1, 0, some, some, to + done);
       } else if (w.stride == 2) {
