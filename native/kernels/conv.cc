@@ -93,6 +93,8 @@ Status run(Correlation<T> job, const Pool& pool) {
   }
   turn_forward(&job.h);
   turn_forward(&job.w);
+  if (line_pays(job)) return correlate_line(job, pool);
+  if (planes_pay(job)) return correlate_planes(job, pool);
   if (depthwise_pays(job.c, job.m) && job.yw == 1) return correlate_depthwise(job, &job.h, 1, &job.w, 1, pool);
   join_rows(&job);
   if constexpr (sizeof(T) == 4) {
@@ -100,6 +102,8 @@ Status run(Correlation<T> job, const Pool& pool) {
                       job.h.stride == 1 && job.w.stride == 1 && job.yw == 1 && job.yh == job.w.out;
     if (fits && winograd_pays(job.images, job.c, job.m, job.h.out, job.w.out)) return correlate_winograd(job, pool);
   }
+  const bool dense = job.yw == 1 && job.yh == job.w.out && job.xh == job.w.in;
+  if (dense && images_pay(job)) return correlate_images(job, false, pool);
   return points_pay(job) ? correlate_points(job, pool) : correlate_direct(job, &job.h, 1, &job.w, 1, pool);
 }
 
@@ -132,6 +136,14 @@ Status backward_data(const Call& c, const ConvShape& s) {
   job.yh = s.stride_h * s.w, job.yw = s.stride_w;
   job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
   job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
+  const bool strided = s.stride_h > 1 || s.stride_w > 1, depthwise = strided && depthwise_pays(job.c, job.m);
+  if (strided && !depthwise) {
+    Correlation<T> all = job;
+    all.h = {s.oh, s.h, s.stride_h, s.kh, s.pad_h, -s.dilation_h, 0, 1};
+    all.w = {s.ow, s.w, s.stride_w, s.kw, s.pad_w, -s.dilation_w, 0, 1};
+    all.y = static_cast<T*>(c.out[0].data), all.yh = s.w, all.yw = 1;
+    if (images_pay(all)) return correlate_images(all, true, *c.pool);
+  }
   if (s.kh == 1 && s.kw == 1 && s.stride_h == 2 && s.stride_w == 2) {
     job.h = phase_axis(s.h, s.oh, 1, 2, s.pad_h, 1, 0), job.w = phase_axis(s.w, s.ow, 1, 2, s.pad_w, 1, 0);
     job.y = static_cast<T*>(c.out[0].data), job.spread_h = s.h, job.spread_w = s.w;
@@ -139,7 +151,6 @@ Status backward_data(const Call& c, const ConvShape& s) {
     job.spread_h = job.spread_w = 0;
   }
   Axis hs[2], ws[2];
-  const bool depthwise = depthwise_pays(job.c, job.m);
   if ((depthwise || s.stride_h == 2 || s.stride_w == 2) && job.c > 0 && s.oh > 0 && s.ow > 0 &&
       all_phases(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, hs) &&
       all_phases(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, ws)) {
@@ -150,7 +161,6 @@ Status backward_data(const Call& c, const ConvShape& s) {
   // Positions that no tap reaches are set first, all together.
   const auto phase_h = [&](int64_t p) { return phase_axis(s.h, s.oh, s.kh, s.stride_h, s.pad_h, s.dilation_h, p); };
   const auto phase_w = [&](int64_t p) { return phase_axis(s.w, s.ow, s.kw, s.stride_w, s.pad_w, s.dilation_w, p); };
-  const bool strided = s.stride_h > 1 || s.stride_w > 1;
   bool filled = false;
   for (int64_t p = 0; p < smaller(s.stride_h, s.h) && !filled && strided; p++) filled = phase_h(p).taps == 0;
   for (int64_t p = 0; p < smaller(s.stride_w, s.w) && !filled && strided; p++) filled = phase_w(p).taps == 0;

@@ -83,7 +83,7 @@ inline void for_tasks(const Pool& pool, int64_t n, double products, const F& bod
 
 // Positions up to which packing weights takes a share of the time that is worth memory.
 constexpr int64_t kKeptPositions = 2048;
-enum PackedWay { kRowPanels, kSpotPanels, kWinogradPanels };
+enum PackedWay { kRowPanels, kSpotPanels, kWinogradPanels, kImagePanels };
 
 // The block kept with the weights of a job, which come after its x in the call, for their packed form; *ready when that is there.
 // Null: none. The phases of each dimension, of which the first says where the second begins.
@@ -165,6 +165,19 @@ template <class T>
 Status correlate_direct(const Correlation<T>& job, const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases,
                         const Pool& pool);
 
+// Rows of one channel and windows of a few taps, if line_pays().
+template <class T>
+bool line_pays(const Correlation<T>& job);
+template <class T>
+Status correlate_line(const Correlation<T>& job, const Pool& pool);
+
+// Batches of small images, for which images_pay(): vectors across images. x's and y's channels and rows lie one after the other.
+// `apart`: output position q of a dimension reads input position (q + offset + t·step) / stride, where that is whole.
+template <class T>
+bool images_pay(const Correlation<T>& job);
+template <class T>
+Status correlate_images(const Correlation<T>& job, bool apart, const Pool& pool);
+
 // By Winograd's F(4×4, 3×3), for 3×3 taps one after the other, input stride 1, and y's rows adjacent.
 template <class T>
 Status correlate_winograd(const Correlation<T>& job, const Pool& pool);
@@ -176,6 +189,12 @@ template <class T>
 bool points_pay(const Correlation<T>& job);
 template <class T>
 Status correlate_points(const Correlation<T>& job, const Pool& pool);
+
+// Depthwise, if planes_pay(): vectors across planes.
+template <class T>
+bool planes_pay(const Correlation<T>& job);
+template <class T>
+Status correlate_planes(const Correlation<T>& job, const Pool& pool);
 
 // For groups of so few channels that depthwise_pays(): the windows of at most two phases a dimension, in place of the job's axes and
 // of yh and yw as those say: y's rows are contiguous and yh is their distance.

@@ -183,6 +183,22 @@ void random_depthwise() {
   }
 }
 
+// Batches that fill vectors of images, of planes and of single rows.
+void random_batches() {
+  const int cases = 40 * kThorough * percent / 100;
+  for (int i = 0; i < cases; ++i) {
+    Geometry g;
+    g.n = 1 + below(40);
+    g.groups = below(4) > 0 ? 1 : 1 + below(3);
+    g.c = g.groups * (1 + below(3));
+    g.m = g.groups * (4 + below(9));
+    random_axis(7, &g.h, &g.kh, &g.oh, &g.sh, &g.ph, &g.dh);
+    random_axis(below(4) == 0 ? 40 : 9, &g.w, &g.kw, &g.ow, &g.sw, &g.pw, &g.dw);
+    if (below(2) == 0) g.h = g.kh = g.oh = g.sh = g.dh = 1, g.ph = 0;
+    check(g, kFloats[below(2)], below(2) == 0, below(3) == 0 ? 1 + static_cast<int>(below(2)) : 0);
+  }
+}
+
 Geometry square(int64_t n, int64_t c, int64_t size, int64_t m, int64_t k, int64_t stride, int64_t pad,
                 int64_t groups = 1) {
   const int64_t out = (size + 2 * pad - k) / stride + 1;
@@ -225,6 +241,9 @@ void networks() {
       square(3, 512, 4, 32, 3, 1, 1),
       {2, 5, 1, 1500, 7, 1, 9, 1, 750, 1, 1, 2, 0, 4, 1, 1},
       {1, 2, 3, 900, 3, 2, 2, 2, 300, 1, 1, 1, 0, 0, 1, 600},
+      {21, 25, 1, 19, 25, 1, 3, 1, 10, 1, 1, 2, 0, 1, 1, 1},
+      {3, 1, 1, 5000, 25, 1, 5, 1, 2499, 1, 1, 2, 0, 1, 1, 1},
+      square(16, 16, 10, 6, 5, 1, 4),
   };
   // Without fused multiply-adds Winograd's rounding is a little above the bound that holds elsewhere.
 #if defined(__FMA__) || defined(__aarch64__)
@@ -310,5 +329,5 @@ void refusals() {
 
 int main(int argc, char** argv) {
   if (argc > 1) percent = atoi(argv[1]);
-  return run_tests({refusals, empty, random_geometries, random_depthwise, infinities, networks});
+  return run_tests({refusals, empty, random_geometries, random_depthwise, random_batches, infinities, networks});
 }
