@@ -1,8 +1,11 @@
 // What the machine can do: single-precision fused multiply-adds a second with every thread busy and nothing touching memory, and the
 // bytes a second that move when every thread reads, writes, copies, adds or updates arrays, in cache and beyond it.
-//   g++ -std=c++17 -O2 -march=native -ffp-contract=fast -pthread bench/probe.cc -o probe && ./probe THREADS CACHE_BYTES RUNS
-// Prints {"gflops":F,"gbs":{"cache":B,"memory":B,"read":B,"copy":B,"write":B}}, the last three beyond the cache, "copy" also where two
+//   g++ -std=c++17 -O2 -march=native -ffp-contract=fast -pthread bench/probe.cc -o probe
+//   ./probe THREADS CACHE_BYTES RUNS
+// prints {"gflops":F,"gbs":{"cache":B,"memory":B,"read":B,"copy":B,"write":B}}, the last three beyond the cache, "copy" also where two
 // arrays are added into a third, "memory" the best of all: the best of so many short runs, all threads started together.
+//   ./probe THREADS 0 RUNS MS
+// prints {"gflops":F}: the best of so many runs of so many milliseconds.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -27,11 +30,11 @@ constexpr long kLanes = kBytes / sizeof(float);
 constexpr int kChains = 12;
 constexpr long kRounds = 4'000'000;
 
-static float fma_loop(float seed) {
+static float fma_loop(float seed, long rounds) {
   Vec acc[kChains];
   for (int i = 0; i < kChains; ++i) acc[i] = Vec{} + (seed + static_cast<float>(i));
   Vec scale = Vec{} + 0.999f, shift = Vec{} + seed;
-  for (long r = 0; r < kRounds; ++r) {
+  for (long r = 0; r < rounds; ++r) {
     // Opaque to the compiler, so that rounds are neither merged nor hoisted.
     asm volatile("" : "+x"(scale), "+x"(shift));
 #pragma GCC unroll 12
@@ -167,18 +170,33 @@ static Bandwidth bandwidth(int threads, long bytes, double volume, int runs, boo
   return best;
 }
 
+// The best rate of multiply-adds over `runs` runs, in GFLOP/s.
+static double arithmetic(int threads, int runs, long rounds) {
+  double best = 0;
+  for (int run = 0; run < runs; ++run) {
+    volatile float sink = 0;
+    const double s = together(threads, [&](int t) { sink = fma_loop(static_cast<float>(t) * 1e-3f, rounds); });
+    const double rate = 2.0 * kLanes * kChains * static_cast<double>(rounds) * threads / s * 1e-9;
+    best = rate > best ? rate : best;
+  }
+  return best;
+}
+
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   const long cache = argc > 2 ? std::atol(argv[2]) : 8L << 20;
   const int runs = argc > 3 ? std::atoi(argv[3]) : 6;
-  if (threads < 1 || threads > 1024 || cache < 1 << 16 || runs < 1) return 2;
-  double gflops = 0;
-  for (int run = 0; run < runs; ++run) {
-    volatile float sink = 0;
-    const double s = together(threads, [&](int t) { sink = fma_loop(static_cast<float>(t) * 1e-3f); });
-    const double rate = 2.0 * kLanes * kChains * kRounds * threads / s * 1e-9;
-    gflops = rate > gflops ? rate : gflops;
+  const double ms = argc > 4 ? std::atof(argv[4]) : 0;
+  if (threads < 1 || threads > 1024 || runs < 1) return 2;
+  if (ms > 0) {
+    // A short run tells how long a round takes.
+    const double rate = arithmetic(threads, 3, kRounds / 8) / threads;
+    const double rounds = ms * 1e6 * rate / (2.0 * kLanes * kChains);
+    std::printf("{\"gflops\":%.1f}\n", arithmetic(threads, runs, static_cast<long>(rounds) + 1));
+    return 0;
   }
+  if (cache < 1 << 16) return 2;
+  const double gflops = arithmetic(threads, runs, kRounds);
   const double in_cache = bandwidth(threads, cache / 4, 5e8, runs, false).best();
   const Bandwidth far = bandwidth(threads, 192L << 20, 0, runs, true);
   std::printf("{\"gflops\":%.1f,\"gbs\":{\"cache\":%.1f,\"memory\":%.1f,\"read\":%.1f,\"copy\":%.1f,\"write\":%.1f}}\n",

@@ -42,6 +42,20 @@ export async function probe(threads: number, runs: number): Promise<MachineState
   }
 }
 
+/**
+ * The rate of multiply-adds, GFLOP/s, in the best of `runs` stretches of `ms` each; undefined without a C++ compiler. A machine that
+ * others share is undisturbed for short stretches only, so that a rate is to be compared with the best of as many stretches as long.
+ */
+export async function arithmetic(threads: number, runs: number, ms: number): Promise<number | undefined> {
+  try {
+    const args = [threads, 0, runs, ms].map(String);
+    const { stdout } = await run(await compiled('probe.cc', 'probe', []), args);
+    return (JSON.parse(stdout) as { gflops: number }).gflops;
+  } catch {
+    return undefined;
+  }
+}
+
 /** What the machine can do while nobody disturbs it: the upper quartile of its states, figure by figure. */
 export function calmState(states: readonly MachineState[]): MachineState | undefined {
   const figure = (of: (state: MachineState) => number): number => quantile(states.map(of), 0.75);

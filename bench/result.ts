@@ -18,6 +18,8 @@ export interface Result {
   readonly gflops_best?: number;
   readonly gbs_best?: number;
   readonly peak_rss_mb?: number;
+  /** Multiply-adds in the best of as many stretches as ours, as long, taken in turns with them; GFLOP/s. */
+  readonly peak_gflops?: number;
   /** The time that the limits of the machine allow. */
   readonly limit_ms?: number;
   /** The peer's time over ours, pair by pair, in the lines of peers: above 1 we are faster. */
@@ -34,6 +36,8 @@ export interface Result {
 export interface Round {
   readonly slices: ReadonlyMap<string, Slice>;
   readonly disturbed: boolean;
+  /** Multiply-adds in stretches as long as those of ours and as many, next to them; GFLOP/s. */
+  readonly peak?: number | undefined;
 }
 
 /** The milliseconds that peak and bandwidth allow; undefined where nothing is to be computed or the peak is not known. */
@@ -74,7 +78,8 @@ export function summarize(
   const middle = median(slices.map((slice) => median(slice.ms)));
   const least = Math.min(...all);
   const { loss_first, loss_last, ...facts } = last.facts;
-  const limit = limitMs(name, state);
+  const peak = Math.max(...counted.map((round) => round.peak ?? 0));
+  const limit = limitMs(name, state && peak > 0 ? { ...state, gflops: peak } : state);
   const rate = (amount: number | undefined, per: string): Record<string, number> =>
     amount === undefined
       ? {}
@@ -101,6 +106,7 @@ export function summarize(
     ...ratios(party, counted),
     reps: all.length,
     ...Object.fromEntries(Object.entries(facts).map(([key, value]) => [key, rounded(value, 3)])),
+    ...(peak > 0 ? { peak_gflops: peak } : {}),
     ...(limit === undefined ? {} : { limit_ms: rounded(limit, 6) }),
     rounds: took.length,
     disturbed: took.length - calm.length,

@@ -4,8 +4,9 @@ import type { Options } from './options.js';
 import { Party, type Command, type Slice } from './party.js';
 import { peers } from './peers.js';
 import type { Request } from './serve.js';
-import { calmState, isDisturbed, probe, type MachineState } from './probe.js';
+import { arithmetic, calmState, isDisturbed, probe, type MachineState } from './probe.js';
 import { OURS, summarize, type Result } from './result.js';
+import { KERNEL_BLOCK_MS, median } from './statistics.js';
 
 /** Everything that a run found out. */
 export interface Report {
@@ -23,6 +24,7 @@ const PROBE_RUNS = 2;
 interface Measured {
   readonly slices: Map<string, Slice>;
   readonly around: readonly (MachineState | undefined)[];
+  readonly peak: number | undefined;
 }
 
 /** The processes of one number of threads, started when they are first needed. */
@@ -106,8 +108,9 @@ export async function runSuite(options: Options, say: (text: string) => void): P
   }
   const results = [...measured.values()].flatMap(({ entry, threads, rounds }) => {
     const calm = states.get(threads);
-    const judged = rounds.map(({ slices, around }) => ({
+    const judged = rounds.map(({ slices, around, peak }) => ({
       slices,
+      peak,
       disturbed: around.some((state) => isDisturbed(state, calm)),
     }));
     return [OURS, ...options.against].flatMap((party) => summarize(entry.name, threads, party, judged, calm) ?? []);
@@ -133,18 +136,26 @@ async function takeTurns(
   let before = await look(pool.threads, PROBE_RUNS);
   for (let round = 0; round < count; round++) {
     const slices = new Map<string, Slice>();
+    let peak: number | undefined;
     // Who goes first changes, so that nobody always follows the same neighbour.
     const turn = round % 2 === 0 ? names : [...names].reverse();
     for (const name of turn) {
       say(`${entry.name}, ${pool.threads} threads, round ${round + 1} of ${count}: ${name}`);
       const slice = await pool.measure(name, request);
       if (slice !== undefined) slices.set(name, slice);
+      if (name === OURS) peak = await peakBeside(entry, pool.threads, slice);
     }
     const after = await look(pool.threads, PROBE_RUNS);
-    rounds.push({ slices, around: [before, after] });
+    rounds.push({ slices, around: [before, after], peak });
     before = after;
   }
   return rounds;
+}
+
+/** Multiply-adds in as many stretches as this slice of a kernel took measurements, each as long as one of those. */
+async function peakBeside(entry: Entry, threads: number, slice: Slice | undefined): Promise<number | undefined> {
+  if (slice === undefined || entry.kind !== 'kernel' || entry.kernel.flops === undefined) return undefined;
+  return await arithmetic(threads, slice.ms.length, Math.max(KERNEL_BLOCK_MS, median(slice.ms)));
 }
 
 function missing(name: string, error: unknown): never {

@@ -12,6 +12,9 @@ export const median = (values: readonly number[]): number => quantile(values, 0.
 /** A number with `digits` decimals at most. */
 export const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));
 
+/** Calls of a kernel that take less are timed in blocks of about as many milliseconds; native.cc and torch/suite.py say the same. */
+export const KERNEL_BLOCK_MS = 10;
+
 /** How calls are timed. */
 export interface Timing {
   /** Seconds of timed calls at least. */

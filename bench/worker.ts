@@ -6,9 +6,7 @@ const { emptyCache, setNumThreads, synchronize } = await import('myelin');
 const facts = processFacts(performance.now() - importStarted);
 setNumThreads(Number(process.argv[2] ?? '1'));
 const { find } = await import('./catalogue.js');
-
-/** Calls of a kernel are timed many to one wait: the kernel is measured, not the way to its thread and back. */
-const KERNEL_BLOCK_MS = 25;
+const { KERNEL_BLOCK_MS } = await import('./statistics.js');
 
 async function prepare(name: string): Promise<Prepared | undefined> {
   emptyCache();
@@ -16,6 +14,7 @@ async function prepare(name: string): Promise<Prepared | undefined> {
   if (entry === undefined) return undefined;
   if (entry.kind === 'kernel') {
     const call = entry.kernel.setUp();
+    // Many to one wait: the kernel is measured, not the way to its thread and back.
     const run = async (calls: number): Promise<void> => {
       for (let i = 0; i < calls; i++) call();
       await synchronize();

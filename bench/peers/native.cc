@@ -221,7 +221,7 @@ int main(int argc, char** argv) {
 #if defined(PEER_OPENBLAS)
   openblas_set_num_threads(threads);
 #endif
-  constexpr double kBlockMs = 25;
+  constexpr double kBlockMs = 10;
   std::string current, line;
   Call call;
   while (std::getline(std::cin, line)) {

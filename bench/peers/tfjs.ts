@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { preparedSteps, processFacts, serve, type Prepared } from '../serve.js';
+import { KERNEL_BLOCK_MS } from '../statistics.js';
 import { intValues, uniValues } from '../values.js';
 
 /** Its tensors and the little of its interface that is used here. */
@@ -262,7 +263,7 @@ async function prepare(name: string): Promise<Prepared | undefined> {
       for (let i = 0; i < calls; i++) call();
       return Promise.resolve();
     };
-    return { run, blockMs: 25, facts: {} };
+    return { run, blockMs: KERNEL_BLOCK_MS, facts: {} };
   }
   const begun = performance.now();
   const step = workloads[name]?.();

@@ -178,6 +178,15 @@ describe('bench results', () => {
     expect(summarize('mlp-mnist', 2, 'torch', [round([1], [3], true)], state)).toMatchObject({ ratio_median: 3 });
   });
 
+  it('measures rates against the best of the stretches beside them', () => {
+    const beside = (peak: number, disturbed: boolean): Round => ({ ...round([2.8, 3], [4], disturbed), peak });
+    const rounds = [beside(90, false), beside(96, false), beside(99, true)];
+    const line = summarize('gemm-nn-512', 1, 'myelin', rounds, state);
+    expect(line).toMatchObject({ peak_gflops: 96, ms_min: 2.8 });
+    expect(line?.limit_ms).toBeCloseTo((2 * 512 ** 3) / 96e6, 5);
+    expect(summarize('gemm-nn-512', 1, 'myelin', [round([3], [4], false)], state)?.limit_ms).toBeCloseTo(2.68435, 4);
+  });
+
   it('lays out tables', () => {
     expect(
       aligned([

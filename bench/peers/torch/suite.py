@@ -66,7 +66,7 @@ def prepare(name):
         for call in calls:
             repeat(call, 3)
         quick = [min(seconds(call) for _ in range(3)) for call in calls]
-        return calls[quick.index(min(quick))], 25, {}
+        return calls[quick.index(min(quick))], 10, {}
     if name not in workloads.WORKLOADS:
         return None
     begun = time.perf_counter()
