@@ -14,6 +14,7 @@ constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are n
 constexpr int64_t kKeptRows = 256;       // of A, above which packing B is little beside the products
 constexpr int64_t kMaxTasks = 128;
 constexpr int64_t kMaxColumns = 64;  // of tasks
+constexpr int64_t kLeastStrips = 4;  // of tiles that a thread takes at a time
 constexpr size_t kLocalBytes = 16 * 1024;
 
 double products(int64_t m, int64_t n, int64_t k) {
@@ -69,6 +70,13 @@ const T* kept_panels(const Product<T>& p, const Call& c) {
   return kept;
 }
 
+// Rows that a thread takes next of a column of tasks that has `left`: a part of its share, less and less, so that threads which run at
+// different speeds end together; whole blocks while there are any to take.
+int64_t rows_to_take(int64_t left, int64_t threads, int64_t block) {
+  const int64_t part = left / (2 * threads);
+  return part >= block ? part / block * block : larger(kLeastStrips * kRows, round_up(part, kRows));
+}
+
 // A whole product on the pool. A thread stays in its column of tasks while there are any, so that it packs the panels of B once, and
 // then helps with the next. Every element of C is summed in the same order however the tasks are cut.
 template <class T>
@@ -80,6 +88,7 @@ Status run_together(Product<T> p, const Pool& pool) {
   const int64_t columns = divide_up(plan.panels, panels), down = divide_up(p.m, rows);
   const int64_t workers = smaller(pool.threads, columns * down);
   const size_t bytes = task_bytes(p, plan, panels);
+  const bool shrink = workers > 1 && rows >= 3 * kLeastStrips * kRows;
   int64_t next[kMaxColumns] = {};
   int32_t failed = 0;
   parallel_for(pool, workers, 1, [&](int64_t begin, int64_t end, int worker) {
@@ -91,9 +100,14 @@ Status run_together(Product<T> p, const Pool& pool) {
         const int64_t j1 = smaller(plan.panels, j + panels);
         bool fresh = true;
         for (;;) {
-          const int64_t i = __atomic_fetch_add(&next[column], 1, __ATOMIC_RELAXED) * rows;
+          int64_t i = __atomic_load_n(&next[column], __ATOMIC_RELAXED), end = 0;
+          do {
+            const int64_t left = p.m - i;
+            end = i + smaller(left, shrink ? rows_to_take(left, divide_up(workers, columns), plan.rows) : rows);
+          } while (i < p.m &&
+                   !__atomic_compare_exchange_n(&next[column], &i, end, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
           if (i >= p.m) break;
-          run_task(p, plan, i, smaller(p.m, i + rows), j, j1, fresh, own);
+          run_task(p, plan, i, end, j, j1, fresh, own);
           fresh = !holds(p, j1 - j);
         }
       }

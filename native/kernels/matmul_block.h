@@ -29,16 +29,19 @@ inline void turn(Product<T>* p) {
   p->turned = !q.turned;
 }
 
-// Block sizes: a panel of B passes through L1 while a block of rows of A, which stays in L2, goes by. What a task packs of B may
-// take a part of the last level of cache.
-inline constexpr int64_t kPanelBytes = 32 * 1024, kBlockBytes = 192 * 1024, kHoldBytes = 6 << 20;
+// Block sizes: a panel of B passes through L1 while a block of rows of A, which stays in L2, goes by. A panel as large as L1 is read
+// anew for every tile, which costs less than a second pass over C; where several passes are made anyway panels are smaller.
+// What a task packs of B may take a part of the last level of cache.
+inline constexpr int64_t kPanelBytes = 32 * 1024, kPassBytes = 26 * 1024;
+inline constexpr int64_t kBlockBytes = 192 * 1024, kHoldBytes = 6 << 20;
 template <class T>
 inline constexpr int64_t kDepth = kPanelBytes / (kColumns<T> * static_cast<int64_t>(sizeof(T))) / 16 * 16;
 
 // Of one pass over C.
 template <class T>
 int64_t depth_of(int64_t k) {
-  return larger(1, round_up(divide_up(k, larger(1, divide_up(k, kDepth<T>))), 4));
+  constexpr int64_t most = kDepth<T> * kPassBytes / kPanelBytes;
+  return k <= kDepth<T> ? larger(1, round_up(k, 4)) : round_up(divide_up(k, divide_up(k, most)), 4);
 }
 
 // Decided by the shape alone, so that results do not depend on the number of threads.
@@ -121,21 +124,27 @@ void pack_all(const Product<T>& p, int64_t j0, int64_t j1, T* packed) {
 // `width` rows of an operand, strips of at most kRows: packed as panels, of which `readable` rows may be read.
 template <class T>
 void pack_rows(const T* in, int64_t ars, int64_t acs, int64_t width, int64_t readable, int64_t depth, T* out) {
-  // Where neighbouring rows share cache lines, a few columns of all strips at a time.
-  const int64_t slice = ars == 1 ? 8 : depth;
-  for (int64_t k = 0; k < depth; k += slice) {
-    for (int64_t next = k + slice; ars == 1 && next < smaller(depth, k + 2 * slice); next++) {
-      for (int64_t i = 0; i < width; i += 64 / static_cast<int64_t>(sizeof(T))) prefetch(in + i + next * acs);
+  constexpr int64_t N = Vec<T>::N, written = round_up(kRows, N), line = 64 / static_cast<int64_t>(sizeof(T));
+  const int64_t step = strip_step(depth);
+  int64_t i = 0;
+  if (ars == 1) {
+    // Column after column through all whole strips. What is written past a strip's rows its next column writes over, and the last
+    // one lies between strips.
+    while (strip_rows(width - i) == kRows && readable - i >= written) i += kRows;
+    for (int64_t k = 0; k < depth; k++) {
+      const T* const column = in + k * acs;
+      for (int64_t at = 0; k + 8 < depth && at < i; at += line) prefetch(column + 8 * acs + at);
+      T* to = out + k * kRows;
+      for (int64_t from = 0; from < i; from += kRows, to += step) {
+#pragma GCC unroll 4
+        for (int64_t v = 0; v < written; v += N) store(to + v, load(column + from + v));
+      }
     }
-    T* panel = out + k * kRows;
-    int64_t i = 0;
-    while (i < width) {
-      const int64_t rows = strip_rows(width - i);
-      pack_panel<T, kRows>(in + i * ars + k * acs, ars, acs, static_cast<int>(rows), readable - i,
-                           smaller(slice, depth - k), panel);
-      panel += strip_step(depth);
-      i += rows;
-    }
+    out += i / kRows * step;
+  }
+  for (int64_t rows = 0; i < width; i += rows, out += step) {
+    rows = strip_rows(width - i);
+    pack_panel<T, kRows>(in + i * ars, ars, acs, static_cast<int>(rows), readable - i, depth, out);
   }
 }
 

@@ -50,7 +50,7 @@ MYELIN_INLINE void accumulate(int64_t depth, const T* a, int64_t ars, int64_t ac
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) bv[v] = load(b + v * N);
     if constexpr (Copy) {
-      prefetch(b + 8 * bs);
+      prefetch(b + 20 * bs);
 #pragma GCC unroll 4
       for (int v = 0; v < V; v++) store(copy + k * V * N + v * N, bv[v]);
     }

@@ -6,8 +6,8 @@ namespace myelin {
 namespace MYELIN_ISA {
 
 // N columns of up to N vectors each N long: out[j·os + i] = in[i·is + j] for i < rows, j < columns; out rows are written
-// in `rows` lanes, in columns of missing rows nothing is read.
-template <class T, int Rows>
+// in `Rows` lanes (with Whole in all of them), in columns of missing rows nothing is read.
+template <class T, int Rows, bool Whole = false>
 MYELIN_INLINE void transpose_block(const T* in, int64_t is, int rows, int columns, T* out, int64_t os) {
   constexpr int N = Vec<T>::N;
   Vec<T> r[N];
@@ -19,7 +19,7 @@ MYELIN_INLINE void transpose_block(const T* in, int64_t is, int rows, int column
   transpose(r);
 #pragma GCC unroll 16
   for (int j = 0; j < N; j++) {
-    if (j < columns) store_n(out + j * os, r[j], Rows);
+    if (j < columns) store_n(out + j * os, r[j], Whole ? N : Rows);
   }
 }
 
@@ -63,7 +63,12 @@ void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t readable
       if constexpr (rest > 0) {
         for (int64_t k = k0; k < k1; k += N) {
           const int columns = k1 - k < N ? static_cast<int>(k1 - k) : N;
-          transpose_block<T, rest>(in + whole * ws + k, ws, width - whole, columns, out + k * W + whole, W);
+          if (whole == 0 && k + N < depth) {
+            // What is written past W, the next row writes over.
+            transpose_block<T, rest, true>(in + k, ws, width, columns, out + k * W, W);
+          } else {
+            transpose_block<T, rest>(in + whole * ws + k, ws, width - whole, columns, out + k * W + whole, W);
+          }
         }
       }
     }
@@ -75,8 +80,8 @@ void pack_panel(const T* in, int64_t ws, int64_t ks, int width, int64_t readable
   }
 }
 
-inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
+inline constexpr int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline constexpr int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
