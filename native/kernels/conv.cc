@@ -220,6 +220,10 @@ Status conv2d_backward_weight(const Call& c) {
   if (status != kOk || c.out[0].numel == 0) return status;
   const auto run = [&](auto zero) {
     using T = decltype(zero);
+    if (planes_pay_weights<T>(s)) {
+      return correlate_weights_planes<T>(s, static_cast<const T*>(c.in[1].data), static_cast<const T*>(c.in[0].data),
+                                         static_cast<T*>(c.out[0].data), *c.pool);
+    }
     if (s.n > 0 && s.oh > 0 && s.ow > 0 && depthwise_pays(s.c / s.groups, s.m / s.groups) && s.c > 0) {
       return correlate_weights_depthwise<T>(s, static_cast<const T*>(c.in[1].data), static_cast<const T*>(c.in[0].data),
                                             static_cast<T*>(c.out[0].data), *c.pool);

@@ -196,6 +196,12 @@ bool planes_pay(const Correlation<T>& job);
 template <class T>
 Status correlate_planes(const Correlation<T>& job, const Pool& pool);
 
+// And the gradient by weight, if planes_pay_weights().
+template <class T>
+bool planes_pay_weights(const ConvShape& s);
+template <class T>
+Status correlate_weights_planes(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool);
+
 // For groups of so few channels that depthwise_pays(): the windows of at most two phases a dimension, in place of the job's axes and
 // of yh and yw as those say: y's rows are contiguous and yh is their distance.
 bool depthwise_pays(int64_t c, int64_t m);

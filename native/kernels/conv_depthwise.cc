@@ -13,6 +13,7 @@ constexpr int64_t kBandPositions = 2048;  // of a plane copied at a time
 constexpr int64_t kWantedTasks = 16;      // of the gradient by weight
 constexpr int kSlots = 8;                 // vectors in registers at a time
 constexpr int64_t kMostChannels = 8;
+constexpr int64_t kSummed = 256;  // vectors of the gradient by weight in one sum, about
 
 // tile(v) = Σ_k w[k] · b[v][at[k] …] for v < V.
 template <class T, int V>
@@ -272,9 +273,11 @@ Status correlate_weights_depthwise(const ConvShape& s, const T* x, const T* dy, 
       static_cast<T*>(pool.scratch(pool.self, -1, static_cast<size_t>(splits * s.groups * size) * sizeof(T)));
   if (!partials) return kOutOfMemory;
   const int64_t vectors = round_up(size, 16) * N;
-  const int64_t copy_size = slide ? round_up(slide_room<T>(h, w), 16) : plan.copy_size;
+  const int64_t copy_size = slide ? round_up(w.in + N, 16) : plan.copy_size;
   const size_t elements = static_cast<size_t>(copy_size + 2 * vectors);
   const size_t bytes = elements * sizeof(T) + static_cast<size_t>(c * taps) * sizeof(int64_t);
+  // Small planes whose sums are kept together: long sums would lose more.
+  const int64_t together = larger(1, kSummed / (s.oh * divide_up(s.ow, N)));
   const double each = static_cast<double>(s.oh * s.ow) * static_cast<double>(s.n * size);
   const double products = each * static_cast<double>(s.groups);
   const int64_t tasks = s.groups * splits;
@@ -291,14 +294,17 @@ Status correlate_weights_depthwise(const ConvShape& s, const T* x, const T* dy, 
     DepthwisePlan own = plan;
     for (int64_t t = begin; t < end; t++) {
       const int64_t group = t % s.groups, split = t / s.groups;
-      memset(total, 0, static_cast<size_t>(vectors) * sizeof(T));
-      for (int64_t i = planes * split / splits; i < planes * (split + 1) / splits; i++) {
+      memset(total, 0, static_cast<size_t>(2 * vectors) * sizeof(T));
+      int64_t summed = 0;
+      for (int64_t i = planes * split / splits, last = planes * (split + 1) / splits; i < last; i++) {
         const Band band = band_at(plan.bands, s.n, s.oh, s.ow, i);
         if (slide) {
-          memset(sums, 0, static_cast<size_t>(vectors) * sizeof(T));
           slide_weights(h, w, x + (i * s.c + group) * s.h * s.w, dy + (i * s.m + group * m) * s.oh * s.ow, m, copy,
                         sums);
+          if (++summed < together && i + 1 < last) continue;
           for (int64_t k = 0; k < size; k++) store(total + k * N, load(total + k * N) + load(sums + k * N));
+          memset(sums, 0, static_cast<size_t>(vectors) * sizeof(T));
+          summed = 0;
           continue;
         }
         own.set(band.rows, band.columns);

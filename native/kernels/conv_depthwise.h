@@ -28,12 +28,10 @@ bool slides(const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases);
 // correlate_depthwise() for such windows and groups of one input channel.
 template <class T>
 Status slide_planes(const Correlation<T>& job, const Axis* h, int64_t phases, const Axis* w, const Pool& pool);
-// sums(channel, tap) += the products of a plane of x with each of `count` planes of dy for each of the 9 taps, lane by lane. zeros has
-// slide_room() elements, 0 at first.
+// sums(channel, tap) += the products of a plane of x with each of `count` planes of dy for each of the 9 taps, lane by lane. zeros: a
+// row of x of them.
 template <class T>
-void slide_weights(const Axis& h, const Axis& w, const T* x, const T* dy, int64_t count, T* zeros, T* sums);
-template <class T>
-int64_t slide_room(const Axis& h, const Axis& w);
+void slide_weights(const Axis& h, const Axis& w, const T* x, const T* dy, int64_t count, const T* zeros, T* sums);
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

@@ -10,6 +10,12 @@ namespace MYELIN_ISA {
 namespace {
 
 constexpr int64_t kCopyBytes = 160 * 1024;  // of a band's copy
+constexpr int64_t kWantedTasks = 16;        // of the gradient by weight
+constexpr int64_t kSummed = 256;            // positions of the gradient by weight in one sum, about
+
+// Outputs of a row up to which the gradient by weight is computed so.
+template <class T>
+constexpr int64_t kWidest = Vec<T>::N;
 
 // Columns of outputs in registers at a time.
 template <class T>
@@ -156,35 +162,80 @@ void clear_margins(const Correlation<T>& job, const PlanesPlan<T>& plan, T* copy
   }
 }
 
-// What `rows` rows of outputs from `row` on read of `planes` planes from x on.
-template <class T>
-void turn_planes(const Correlation<T>& job, int planes, const T* x, int64_t row, int64_t rows, const int32_t* at,
-                 T* copy) {
+// Vectors of `count` positions of `planes` planes, `step` apart: that of position q goes to place(q).
+template <class T, class F>
+MYELIN_INLINE void turn_positions(const T* x, int64_t step, int planes, int64_t count, const F& place) {
   constexpr int N = Vec<T>::N;
-  const Axis &h = job.h, &w = job.w;
-  const int64_t first = row * h.stride + h.offset, last = first + (rows - 1) * h.stride + (h.taps - 1) * h.step;
-  const int64_t from = larger(0, first), count = (smaller(h.in - 1, last) + 1 - from) * w.in;
-  at += (from - first) * w.in, x += from * w.in;
   for (int64_t begin = 0; begin < count; begin += N) {
     // The last vector overlaps the one before rather than being part of one.
     const int64_t q = begin + N > count && count >= N ? count - N : begin;
     Vec<T> r[N];
     if (planes == N && count >= N) {
 #pragma GCC unroll 16
-      for (int c = 0; c < N; c++) r[c] = load(x + c * job.xg + q);
+      for (int c = 0; c < N; c++) r[c] = load(x + c * step + q);
     } else {
       const int some = static_cast<int>(smaller(N, count - q));
-      for (int c = 0; c < N; c++) r[c] = c < planes ? load_n(x + c * job.xg + q, some) : zero<T>();
+      for (int c = 0; c < N; c++) r[c] = c < planes ? load_n(x + c * step + q, some) : zero<T>();
     }
     transpose(r);
-    const int32_t* const to = at + q;
     if (count >= N) {
 #pragma GCC unroll 16
-      for (int c = 0; c < N; c++) store(copy + to[c], r[c]);
+      for (int c = 0; c < N; c++) store(place(q + c), r[c]);
     } else {
-      for (int c = 0; c < count; c++) store(copy + to[c], r[c]);
+      for (int c = 0; c < count; c++) store(place(c), r[c]);
     }
   }
+}
+
+// What `rows` rows of outputs from `row` on read of `planes` planes from x on.
+template <class T>
+void turn_planes(const Correlation<T>& job, int planes, const T* x, int64_t row, int64_t rows, const int32_t* at,
+                 T* copy) {
+  const Axis &h = job.h, &w = job.w;
+  const int64_t first = row * h.stride + h.offset, last = first + (rows - 1) * h.stride + (h.taps - 1) * h.step;
+  const int64_t from = larger(0, first), count = (smaller(h.in - 1, last) + 1 - from) * w.in;
+  at += (from - first) * w.in, x += from * w.in;
+  turn_positions(x, job.xg, planes, count, [&](int64_t q) { return copy + at[q]; });
+}
+// Whole planes, `area` apart, as they lie.
+template <class T>
+void turn_all(const T* x, int64_t area, int planes, T* to) {
+  turn_positions(x, area, planes, area, [&](int64_t q) { return to + q * Vec<T>::N; });
+}
+
+// sums[tap] += Σ over q < n of R rows of dy, `pitch` apart, times what 3×3 taps at stride S read of the copy x, `wide` apart by rows.
+template <class T, int S, int R>
+MYELIN_INLINE void add_taps(const T* x, int64_t wide, const T* dy, int64_t pitch, int64_t n, Vec<T>* sums) {
+  constexpr int N = Vec<T>::N;
+  for (int64_t q = 0; q < n; q++, x += S * N, dy += N) {
+    Vec<T> d[R];
+#pragma GCC unroll 2
+    for (int j = 0; j < R; j++) d[j] = load(dy + j * pitch);
+#pragma GCC unroll 5
+    for (int i = 0; i < (R - 1) * S + 3; i++) {
+#pragma GCC unroll 3
+      for (int c = 0; c < 3; c++) {
+        const Vec<T> v = load(x + i * wide + c * N);
+#pragma GCC unroll 2
+        for (int j = 0; j < R; j++) {
+          const int t = i - j * S;
+          if (t >= 0 && t <= 2) sums[3 * t + c] = fma(d[j], v, sums[3 * t + c]);
+        }
+      }
+    }
+  }
+}
+template <class T, int S>
+void add_band(const T* x, int64_t wide, const T* dy, int64_t rows, int64_t n, T* into) {
+  constexpr int N = Vec<T>::N;
+  Vec<T> sums[9];
+#pragma GCC unroll 9
+  for (int k = 0; k < 9; k++) sums[k] = load(into + k * N);
+  int64_t r = 0;
+  for (; r + 2 <= rows; r += 2) add_taps<T, S, 2>(x + r * S * wide, wide, dy + r * n * N, n * N, n, sums);
+  if (r < rows) add_taps<T, S, 1>(x + r * S * wide, wide, dy + r * n * N, n * N, n, sums);
+#pragma GCC unroll 9
+  for (int k = 0; k < 9; k++) store(into + k * N, sums[k]);
 }
 
 }  // namespace
@@ -251,10 +302,86 @@ Status correlate_planes(const Correlation<T>& job, const Pool& pool) {
   return failed ? kOutOfMemory : kOk;
 }
 
+template <class T>
+bool planes_pay_weights(const ConvShape& s) {
+  constexpr int64_t N = Vec<T>::N;
+  if (s.c != s.groups || s.m != s.groups || s.groups < N || s.n == 0 || s.oh == 0 || s.ow == 0) return false;
+  if (s.kh != 3 || s.kw != 3 || s.stride_h != s.stride_w || s.stride_h > 2 || s.dilation_h * s.dilation_w != 1)
+    return false;
+  // Longer rows are read in place.
+  return s.h > 0 && s.w > 0 && s.h * s.w <= 1024 && s.oh * s.ow <= 1024 && s.ow <= kWidest<T>;
+}
+
+// One task per N groups and split of the images: partial sums, added in order at the end.
+template <class T>
+Status correlate_weights_planes(const ConvShape& s, const T* x, const T* dy, T* dweight, const Pool& pool) {
+  constexpr int N = Vec<T>::N;
+  Correlation<T> job = {};
+  job.images = s.n, job.groups = s.groups, job.c = job.m = 1;
+  job.h = {s.h, s.oh, s.stride_h, 3, -s.pad_h, 1, 0, 1}, job.w = {s.w, s.ow, s.stride_w, 3, -s.pad_w, 1, 0, 1};
+  job.xn = s.c * s.h * s.w, job.xg = s.h * s.w, job.xh = s.w;
+  PlanesPlan<T> plan(job);
+  plan.rows = s.oh, plan.bands = 1, plan.high = (s.oh - 1) * s.stride_h + 3;
+  const int64_t area = s.oh * s.ow, splits = smaller(s.n, divide_up(kWantedTasks, plan.blocks));
+  const size_t packed = static_cast<size_t>(splits * plan.blocks * 9 * N) * sizeof(T);
+  char* const shared =
+      static_cast<char*>(pool.scratch(pool.self, -1, packed + static_cast<size_t>(plan.high * s.w) * sizeof(int32_t)));
+  if (!shared) return kOutOfMemory;
+  T* const partials = reinterpret_cast<T*>(shared);
+  int32_t* const at = reinterpret_cast<int32_t*>(shared + packed);
+  list_places(job, plan, at);
+  const int64_t turned = round_up(area, N) * N;
+  const size_t bytes = static_cast<size_t>(plan.copy_size() + turned) * sizeof(T);
+  const double each = static_cast<double>(area * (9 + 8) * N) * static_cast<double>(s.n) / static_cast<double>(splits);
+  const int64_t tasks = plan.blocks * splits;
+  const double products = each * static_cast<double>(tasks);
+  const int64_t grain = products <= kSerialProducts ? tasks : static_cast<int64_t>(kDepthwiseTask / each) + 1;
+  const int64_t together = larger(1, kSummed / area);
+  int32_t failed = 0;
+  parallel_for(pool, tasks, grain, [&](int64_t begin, int64_t end, int worker) {
+    T* const copy = static_cast<T*>(pool.scratch(pool.self, worker, bytes));
+    if (!copy) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    T* const dys = copy + plan.copy_size();
+    memset(copy, 0, static_cast<size_t>(plan.copy_size()) * sizeof(T));
+    for (int64_t t = begin; t < end; t++) {
+      const int64_t block = t % plan.blocks, split = t / plan.blocks, group = block * N;
+      const int planes = static_cast<int>(smaller(N, s.groups - group));
+      T* const total = partials + t * 9 * N;
+      memset(total, 0, 9 * N * sizeof(T));
+      alignas(64) T sums[9 * N] = {};
+      int64_t summed = 0;
+      for (int64_t n = s.n * split / splits, last = s.n * (split + 1) / splits; n < last; n++) {
+        turn_planes(job, planes, x + n * job.xn + group * job.xg, 0, s.oh, at, copy);
+        turn_all(dy + (n * s.m + group) * area, area, planes, dys);
+        const auto add = s.stride_h == 1 ? add_band<T, 1> : add_band<T, 2>;
+        add(copy, plan.wide * N, dys, s.oh, s.ow, sums);
+        if (++summed < together && n + 1 < last) continue;
+        for (int64_t k = 0; k < 9 * N; k += N) store(total + k, load(total + k) + load(sums + k));
+        memset(sums, 0, sizeof(sums));
+        summed = 0;
+      }
+    }
+  });
+  if (failed) return kOutOfMemory;
+  for (int64_t g = 0; g < s.groups; g++) {
+    for (int64_t k = 0; k < 9; k++) {
+      T sum = 0;
+      for (int64_t split = 0; split < splits; split++)
+        sum += partials[((split * plan.blocks + g / N) * 9 + k) * N + g % N];
+      dweight[g * 9 + k] = sum;
+    }
+  }
+  return kOk;
+}
+
 template bool planes_pay<float>(const Correlation<float>&);
 template bool planes_pay<double>(const Correlation<double>&);
 template Status correlate_planes<float>(const Correlation<float>&, const Pool&);
 template Status correlate_planes<double>(const Correlation<double>&, const Pool&);
+template bool planes_pay_weights<float>(const ConvShape&);
+template bool planes_pay_weights<double>(const ConvShape&);
+template Status correlate_weights_planes<float>(const ConvShape&, const float*, const float*, float*, const Pool&);
+template Status correlate_weights_planes<double>(const ConvShape&, const double*, const double*, double*, const Pool&);
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

@@ -109,44 +109,118 @@ void slide(const T* const* rows, int64_t wide, const T* w, const Finish<T>& fini
   }
 }
 
-// sums(3·th + tw) += Σ over n columns of R rows of dy times what that tap reads, lane by lane.
-template <class T, int R, int S>
-void slide_taps(const T* const* rows, int64_t wide, const T* dy, int64_t ds, int64_t n, T* sums) {
-  constexpr int N = Vec<T>::N;
-  Vec<T> acc[9];
-#pragma GCC unroll 9
-  for (int k = 0; k < 9; k++) acc[k] = load(sums + k * N);
-  const auto step = [&](int64_t q, auto inside) {
-    constexpr bool I = decltype(inside)::value;
-    const Reader<T, S, I> reader(q, wide);
-    const int lanes = lanes_of<T>(n - q);
-    const Mask<T> counted = first_n<T>(lanes);
-    Vec<T> d[R];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; r++) d[r] = I ? load(dy + r * ds + q) : load_n(dy + r * ds + q, lanes);
-#pragma GCC unroll 9
+// Lanes of the low and the high half of columns in turns by 128-bit blocks, the order in which FoldLanes leaves every second element.
+template <class T>
+struct FoldedLanes {
+  static constexpr int N = Vec<T>::N, B = 16 / static_cast<int>(sizeof(T)), H = B / 2;
+  static constexpr int at(int i) { return i % B < H ? i / B * H + i % B : N / 2 + i / B * H + i % B - H; }
+};
+template <class T, int Odd>
+struct FoldLanes {
+  static constexpr int N = Vec<T>::N, B = 16 / static_cast<int>(sizeof(T)), H = B / 2;
+  static constexpr int at(int i) { return (i % B < H ? 0 : N) + i / B * B + i % H * 2 + Odd; }
+};
+
+// The products of a plane of x with one of dy for each of the nine taps. dy's own columns meet those of the middle and the right
+// tap, and dy a column further those of the left one: so rows are read in place, and their ends are masks.
+template <class T, int S>
+struct PlaneTaps {
+  static constexpr int N = Vec<T>::N;
+  int64_t high, wide, out_high, out_wide;
+  const T* zeros;  // a row of x
+
+  // dy from a column on, and from the next.
+  struct Pair {
+    Vec<T> here, next;
+  };
+  // Lanes of a vector of columns that count: of both of those, and of what x has for one tap and for the one after.
+  struct Ends {
+    int here, next, x, more;
+    Ends(const PlaneTaps& p, int64_t q) {
+      here = lanes_of<T>(p.out_wide - q), next = lanes_of<T>(p.out_wide - q - 1);
+      const int64_t left = S == 1 ? smaller(p.wide, p.out_wide) - q : smaller(p.wide, 2 * p.out_wide) - 2 * q;
+      x = lanes_of<T>(left), more = lanes_of<T>(S == 1 ? smaller(p.wide - 1, p.out_wide) - q : left - N);
+    }
+  };
+  template <bool Inside>
+  static MYELIN_INLINE Vec<T> read(const T* p, int lanes) {
+    return Inside ? load(p) : load_n(p, lanes);
+  }
+  template <bool Inside>
+  static MYELIN_INLINE Pair read_dy(const T* at, const Ends& ends) {
+    Pair d = {read<Inside>(at, ends.here), read<Inside>(at + 1, ends.next)};
+    if constexpr (S == 2) {
+      d.here = shuffle<FoldedLanes<T>>(d.here, d.here), d.next = shuffle<FoldedLanes<T>>(d.next, d.next);
+    }
+    return d;
+  }
+  // use(tap, whether dy's next column, x) for a row of x. What no result reads may be infinite.
+  template <bool Inside, class F>
+  static MYELIN_INLINE void read_x(const T* at, const Ends& ends, Mask<T> next, const F& use) {
+    if constexpr (S == 1) {
+      const Vec<T> x = read<Inside>(at, ends.x);
+      use(0, true, Inside ? x : zero_unless(next, x));
+      use(1, false, x);
+      use(2, false, read<Inside>(at + 1, ends.more));
+    } else {
+      const Vec<T> low = read<Inside>(at, ends.x), high_part = read<Inside>(at + N, ends.more);
+      const Vec<T> odd = shuffle<FoldLanes<T, 1>>(low, high_part);
+      use(0, true, Inside ? odd : zero_unless(next, odd));
+      use(1, false, shuffle<FoldLanes<T, 0>>(low, high_part));
+      use(2, false, odd);
+    }
+  }
+  // R rows of dy from row r on.
+  template <bool Inside, int R>
+  MYELIN_INLINE void add_rows(const T* x, const T* dy, int64_t r, int64_t q, const Ends& ends, Mask<T> next,
+                              Vec<T>* acc) const {
+    Pair d[R];
+#pragma GCC unroll 2
+    for (int i = 0; i < R; i++) d[i] = read_dy<Inside>(dy + (r + i) * out_wide + q, ends);
+#pragma GCC unroll 5
     for (int i = 0; i < (R - 1) * S + 3; i++) {
-      reader.taps(rows[i], [&](int c, Vec<T> x) {
-        // Past the last result there may be anything, infinite too.
-        if (!I) x = zero_unless(counted, x);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; r++) {
-          const int t = i - r * S;
-          if (t >= 0 && t <= 2) acc[3 * t + c] = fma(d[r], x, acc[3 * t + c]);
+      const int64_t ih = r * S - 1 + i;
+      const T* const row = ih >= 0 && ih < high ? x + ih * wide : zeros;
+      read_x<Inside>(row + q * S, ends, next, [&](int c, bool after, Vec<T> v) {
+#pragma GCC unroll 2
+        for (int j = 0; j < R; j++) {
+          const int t = i - j * S;
+          if (t >= 0 && t <= 2) acc[3 * t + c] = fma(after ? d[j].next : d[j].here, v, acc[3 * t + c]);
         }
       });
     }
-  };
-  for (int64_t q = 0; q < n; q += N) {
-    if (is_inside<T, S>(q, wide) && q + N <= n) {
-      step(q, Inside<true>{});
-    } else {
-      step(q, Inside<false>{});
+  }
+  template <bool Inside>
+  void add_columns(const T* x, const T* dy, int64_t r0, int64_t r1, int64_t q0, int64_t q1, T* sums) const {
+    Vec<T> acc[9];
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++) acc[k] = load(sums + k * N);
+    for (int64_t q = q0; q < q1; q += N) {
+      const Ends ends(*this, q);
+      Mask<T> next = first_n<T>(ends.next);
+      if constexpr (S == 2) {
+        const Vec<T> ones = zero_unless(next, set1<T>(T(1)));
+        next = shuffle<FoldedLanes<T>>(ones, ones) > zero<T>();
+      }
+      int64_t r = r0;
+      for (; r + 2 <= r1; r += 2) add_rows<Inside, 2>(x, dy, r, q, ends, next, acc);
+      if (r < r1) add_rows<Inside, 1>(x, dy, r, q, ends, next, acc);
+    }
+#pragma GCC unroll 9
+    for (int k = 0; k < 9; k++) store(sums + k * N, acc[k]);
+  }
+  // Down the columns, of as many rows at a time as stay in the first-level cache.
+  void add(const T* x, const T* dy, T* sums) const {
+    const int64_t rows = round_up(larger(1, 2048 / (S * wide)), 2);
+    const int64_t within = S == 1 ? smaller(out_wide, wide) - 1 : smaller(out_wide - 1, wide / 2);
+    const int64_t inside = within > 0 ? within / N * N : 0;
+    for (int64_t r = 0; r < out_high; r += rows) {
+      const int64_t end = smaller(out_high, r + rows);
+      if (inside > 0) add_columns<true>(x, dy, r, end, 0, inside, sums);
+      if (inside < out_wide) add_columns<false>(x, dy, r, end, inside, out_wide, sums);
     }
   }
-#pragma GCC unroll 9
-  for (int k = 0; k < 9; k++) store(sums + k * N, acc[k]);
-}
+};
 
 // The gradient by data at stride 2: two rows of n columns, of which the even ones come from rows[0], the odd ones from both. w is
 // the window as it lies.
@@ -180,19 +254,15 @@ void slide_apart(const T* const* rows, int64_t wide, const T* w, const Finish<T>
 
 template <class T>
 using Slide = void (*)(const T* const*, int64_t, const T*, const Finish<T>&, T*, int64_t, int64_t);
-template <class T>
-using SlideTaps = void (*)(const T* const*, int64_t, const T*, int64_t, int64_t, T*);
 
 template <class T>
 struct SlideTable {
   Slide<T> slides[2][kRowsAtOnce];
-  SlideTaps<T> taps[2][kRowsAtOnce];
   template <int... R>
   constexpr void fill(Lanes<R...>) {
     ((slides[0][R] = slide<T, R + 1, 1>, slides[1][R] = slide<T, R + 1, 2>), ...);
-    ((taps[0][R] = slide_taps<T, R + 1, 1>, taps[1][R] = slide_taps<T, R + 1, 2>), ...);
   }
-  constexpr SlideTable() : slides{}, taps{} { fill(typename MakeLanes<kRowsAtOnce>::type{}); }
+  constexpr SlideTable() : slides{} { fill(typename MakeLanes<kRowsAtOnce>::type{}); }
 };
 template <class T>
 constexpr SlideTable<T> slide_table{};
@@ -314,31 +384,21 @@ Status slide_planes(const Correlation<T>& job, const Axis* h, int64_t phases, co
 }
 
 template <class T>
-int64_t slide_room(const Axis& h, const Axis& w) {
-  return Planes<T>(h, w, true).room();
-}
-
-template <class T>
-void slide_weights(const Axis& h, const Axis& w, const T* x, const T* dy, int64_t count, T* zeros, T* sums) {
-  const Planes<T> planes(h, w, true);
-  const T* rows[(kRowsAtOnce - 1) * 2 + 3];
-  x = planes.enter(x, zeros);
-  for (int64_t m = 0; m < count; m++, sums += 9 * Vec<T>::N) {
-    for (int64_t r = 0; r < h.out; r += kRowsAtOnce) {
-      const int64_t some = smaller(kRowsAtOnce, h.out - r);
-      planes.rows(x, zeros, r * h.stride - 1, (some - 1) * h.stride + 3, rows);
-      slide_table<T>.taps[h.stride - 1][some - 1](rows, planes.width(), dy, w.out, w.out, sums);
-      dy += some * w.out;
+void slide_weights(const Axis& h, const Axis& w, const T* x, const T* dy, int64_t count, const T* zeros, T* sums) {
+  for (int64_t m = 0; m < count; m++, sums += 9 * Vec<T>::N, dy += h.out * w.out) {
+    if (h.stride == 1) {
+      PlaneTaps<T, 1>{h.in, w.in, h.out, w.out, zeros}.add(x, dy, sums);
+    } else {
+      PlaneTaps<T, 2>{h.in, w.in, h.out, w.out, zeros}.add(x, dy, sums);
     }
   }
 }
 
 template Status slide_planes<float>(const Correlation<float>&, const Axis*, int64_t, const Axis*, const Pool&);
 template Status slide_planes<double>(const Correlation<double>&, const Axis*, int64_t, const Axis*, const Pool&);
-template int64_t slide_room<float>(const Axis&, const Axis&);
-template int64_t slide_room<double>(const Axis&, const Axis&);
-template void slide_weights<float>(const Axis&, const Axis&, const float*, const float*, int64_t, float*, float*);
-template void slide_weights<double>(const Axis&, const Axis&, const double*, const double*, int64_t, double*, double*);
+template void slide_weights<float>(const Axis&, const Axis&, const float*, const float*, int64_t, const float*, float*);
+template void slide_weights<double>(const Axis&, const Axis&, const double*, const double*, int64_t, const double*,
+                                    double*);
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin
