@@ -35,12 +35,11 @@ class AcrossCopy {
   static constexpr int N = Vec<T>::N;
   static constexpr int64_t kSize = sizeof(T);
   static constexpr int64_t kLine = 64 / kSize;  // elements of a line of cache
-  static constexpr int64_t kMostAcross =
-      4 * kLine;  // of the result's rows in a tile, so that a page is written in longer pieces
-  static constexpr int64_t kRun = 16 * kLine;  // along the source, one tile after another
-  static constexpr int64_t kShortRow =
-      16;  // lines: neighbouring rows of the result share pages, and fewer of the source's
-           // rows at once are read faster
+  static constexpr int64_t kRun = 16 * kLine;   // along the source, one tile after another
+  // Of the result's rows in a tile: four lines, so that pages are written in longer pieces; one where rows are of kShortRow lines at
+  // most, since neighbouring rows then share pages, and fewer rows of the source at once are read faster.
+  static constexpr int64_t kMostAcross = 4 * kLine;
+  static constexpr int64_t kShortRow = 16;
 
   const Nest& nest_;
   int from_, to_;

@@ -328,24 +328,52 @@ struct AvgPool {
     to[put] = static_cast<T>(sum / divide_by(at, o, w));
   }
 
+  // What a row of windows adds to the rows of the input that they cover is the same for each of these: summed up once, piece by
+  // piece of the row.
+  void row_backward(const PoolRow& at, const T* dy, T* dx) const {
+    constexpr int64_t most = 2048;
+    alignas(64) T line[most];
+    const int64_t outputs = shape.axis[2].out;
+    for (int64_t o = 0; o < outputs;) {
+      const int64_t start = across[o].first;
+      int64_t end = start;
+      for (; o < outputs; ++o) {
+        const Taps window = across[o];
+        const int64_t stop = window.first + window.count;
+        if (window.count > most) {
+          if (end > start) break;
+          const T share = share_of(at, o, dy[o]);
+          at.inputs(shape, [&](int64_t offset) {
+            for (int64_t k = window.first; k < stop; ++k) dx[offset + k] += share;
+          });
+          ++o;
+          break;
+        }
+        if (stop - start > most) break;
+        for (; end < stop; ++end) line[end - start] = 0;
+        const T share = share_of(at, o, dy[o]);
+        for (int64_t k = window.first; k < stop; ++k) line[k - start] += share;
+      }
+      at.inputs(shape, [&](int64_t offset) {
+        T* row = dx + offset + start;
+        for (int64_t k = 0; k < end - start; ++k) row[k] += line[k];
+      });
+    }
+  }
+  T share_of(const PoolRow& at, int64_t o, T dy) const {
+    return static_cast<T>(static_cast<double>(dy) / divide_by(at, o, across[o]));
+  }
+
   // Each output's gradient, shared out over its window. `from` is dy, `to` dx.
   void plane_backward(int64_t p) const {
-    const PoolAxis& w = shape.axis[2];
+    const int64_t outputs = shape.axis[2].out;
     const int64_t wide = shape.in_plane(), rows = shape.axis[0].out * shape.axis[1].out;
     T* dx = to + p * wide;
     memset(dx, 0, static_cast<size_t>(wide) * sizeof(T));
     if (rows == 0) return;
     PoolRow at(shape, taps, p * rows);
     for (int64_t r = 0; r < rows; ++r) {
-      const T* dy = from + (p * rows + r) * w.out;
-      for (int64_t o = 0; o < w.out; ++o) {
-        const Taps window = across[o];
-        const T share = static_cast<T>(static_cast<double>(dy[o]) / divide_by(at, o, window));
-        at.inputs(shape, [&](int64_t offset) {
-          T* to_row = dx + offset + window.first;
-          for (int64_t k = 0; k < window.count; ++k) to_row[k] += share;
-        });
-      }
+      row_backward(at, from + (p * rows + r) * outputs, dx);
       if (r + 1 < rows) at.next(shape, taps);
     }
   }

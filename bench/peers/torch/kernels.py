@@ -95,6 +95,13 @@ def max_pool(which):
     return [backward(F.max_pool2d(x, 2), [x])]
 
 
+def avg_pool(which, size, stride):
+    x = leaf(32, 64, 32, 32)
+    if which == 'fwd':
+        return [without_grad(lambda: F.avg_pool2d(x, size, stride))]
+    return [backward(F.avg_pool2d(x, size, stride), [x])]
+
+
 def embedding(which):
     table, ids = nn.Embedding(10000, 512), torch.randint(10000, (2048,))
     if which == 'fwd':
@@ -246,6 +253,9 @@ KERNELS = {
     'bn-bwd-32x64x32x32': lambda: batch_norm('bwd'),
     'pool-max2-fwd-32x64x32x32': lambda: max_pool('fwd'),
     'pool-max2-bwd-32x64x32x32': lambda: max_pool('bwd'),
+    **{f'pool-avg{size}s{stride}-{which}-32x64x32x32': (
+        lambda which=which, size=size, stride=stride: avg_pool(which, size, stride))
+       for which, size, stride in (('fwd', 2, 2), ('bwd', 2, 2), ('bwd', 3, 1))},
     'emb-fwd-10000x512-2048': lambda: embedding('fwd'),
     'emb-bwd-10000x512-2048': lambda: embedding('bwd'),
     'ew-add-16M': lambda: binary(torch.add, M16, False),
