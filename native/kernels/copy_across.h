@@ -98,7 +98,42 @@ class AcrossCopy {
   }
 };
 
-// Copies x to out, of the same size of element, if that turns the order of dimensions; false if it does not.
+// Short rows that are adjacent in both, but lie apart in the source, where the hardware follows none of them: they are fetched ahead.
+inline void copy_short_rows(const Pool& pool, const Nest& nest, int64_t bytes) {
+  constexpr int64_t ahead = 8;
+  const int inner = nest.ndim - 1, next = inner - 1;
+  const int64_t length = nest.shape[inner], step = nest.stride[1][next];
+  const bool streams = nest.linear[0] && nest.numel * nest.size[0] >= kStreamBytes &&
+                       ((reinterpret_cast<uintptr_t>(nest.data[0]) | static_cast<uint64_t>(bytes)) & 63) == 0;
+  const auto work = [&](int64_t begin, int64_t end, int) {
+    Cursor at(nest, begin * length);
+    while (begin < end) {
+      const int64_t left = nest.shape[next] - at.index[next], rows = left < end - begin ? left : end - begin;
+      char* out = nest.data[0] + at.offset[0];
+      const char* in = nest.data[1] + at.offset[1];
+      for (int64_t r = 0; r < rows; r++) {
+        if (r + ahead < rows)
+          for (int64_t b = 0; b < bytes; b += 64) prefetch(in + ahead * step + b);
+        if (streams)
+          stream_bytes(out, in, bytes);
+        else
+          memcpy(out, in, static_cast<size_t>(bytes));
+        out += nest.stride[0][next];
+        in += step;
+      }
+      at.advance(nest, rows, next);
+      begin += rows;
+    }
+    if (streams) stream_fence();
+  };
+  const int64_t rows = nest.numel / length;
+  if (nest.numel <= kGrain)
+    work(0, rows, 0);
+  else
+    parallel_for(pool, rows, kGrain / length, work);
+}
+
+// Copies x to out, of the same size of element, if that turns the order of dimensions and rows are short; false if not.
 inline bool copy_across(const Pool& pool, const View& x, const View& out) {
   const int64_t size = item_size(out.dtype);
   if (size < 4 || out.numel == 0) return false;
@@ -106,6 +141,11 @@ inline bool copy_across(const Pool& pool, const View& x, const View& out) {
   const Nest nest(out, in, 1);
   const int to = nest.ndim - 1;
   if (to < 1 || nest.stride[0][to] != size || nest.shape[to] < 4) return false;
+  const int64_t row = nest.shape[to] * size;
+  if (nest.stride[1][to] == size && row >= 128 && row <= 1024 && nest.stride[1][to - 1] > row) {
+    copy_short_rows(pool, nest, row);
+    return true;
+  }
   for (int d = 0; d < to; d++) {
     if (nest.stride[1][d] != size || nest.shape[d] < 4) continue;
     if (nest.stride[1][to] <= size) return false;
