@@ -334,6 +334,7 @@ struct AvgPool {
     constexpr int64_t most = 2048;
     alignas(64) T line[most];
     const int64_t outputs = shape.axis[2].out;
+    const double inside = low < high ? divide_by(at, low, across[low]) : 0;
     for (int64_t o = 0; o < outputs;) {
       const int64_t start = across[o].first;
       int64_t end = start;
@@ -342,7 +343,7 @@ struct AvgPool {
         const int64_t stop = window.first + window.count;
         if (window.count > most) {
           if (end > start) break;
-          const T share = share_of(at, o, dy[o]);
+          const T share = share_of(at, o, dy[o], inside);
           at.inputs(shape, [&](int64_t offset) {
             for (int64_t k = window.first; k < stop; ++k) dx[offset + k] += share;
           });
@@ -351,7 +352,7 @@ struct AvgPool {
         }
         if (stop - start > most) break;
         for (; end < stop; ++end) line[end - start] = 0;
-        const T share = share_of(at, o, dy[o]);
+        const T share = share_of(at, o, dy[o], inside);
         for (int64_t k = window.first; k < stop; ++k) line[k - start] += share;
       }
       at.inputs(shape, [&](int64_t offset) {
@@ -360,8 +361,10 @@ struct AvgPool {
       });
     }
   }
-  T share_of(const PoolRow& at, int64_t o, T dy) const {
-    return static_cast<T>(static_cast<double>(dy) / divide_by(at, o, across[o]));
+  // `inside` divides where windows are inside the input.
+  T share_of(const PoolRow& at, int64_t o, T dy, double inside) const {
+    const double by = o >= low && o < high ? inside : divide_by(at, o, across[o]);
+    return static_cast<T>(static_cast<double>(dy) / by);
   }
 
   // Each output's gradient, shared out over its window. `from` is dy, `to` dx.
