@@ -4,10 +4,6 @@
 
 #include <algorithm>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #if defined(__SANITIZE_ADDRESS__)
 #define MYELIN_ASAN 1
 #elif defined(__has_feature)
@@ -22,11 +18,9 @@
 namespace myelin {
 namespace {
 
-constexpr size_t kLarge = size_t{256} << 10;  // from here on blocks are mapped, not taken from malloc
-constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kHuge = kHugePage / 2;      // from here on they are aligned for huge pages
-constexpr size_t kSlack = size_t{64} << 20;  // cached bytes that are never worth giving back
-constexpr uint64_t kEpoch = 4096;            // allocations after which "recent use" moves on
+constexpr size_t kLarge = size_t{256} << 10;  // from here on blocks come from the arena
+constexpr size_t kSlack = size_t{64} << 20;   // cached bytes that are never worth giving back
+constexpr uint64_t kEpoch = 4096;             // allocations after which "recent use" moves on
 constexpr size_t kMaxBytes = size_t{1} << 46;
 
 // Classes: multiples of 64 up to 512 bytes, then eight to a power of two, so that at most an eighth is lost.
@@ -53,40 +47,21 @@ void fence(void* block, size_t open, size_t size) {
 #endif
 }
 
-// What is mapped for a block: a last huge page that would be nearly full is mapped whole.
-size_t mapped_bytes(size_t size) {
-  return size % kHugePage >= kHugePage / 8 * 7 ? (size / kHugePage + 1) * kHugePage : size;
+// Blocks of the arena are whole grains; AddressSanitizer gets some bytes behind each to watch.
+size_t large_bytes(size_t bytes) {
+#ifdef MYELIN_ASAN
+  bytes += Allocator::kAlignment;
+#endif
+  return std::max(bytes + Arena::kGrain - 1, Arena::kGrain) / Arena::kGrain * Arena::kGrain;
 }
 
 void* system_allocate(size_t size) {
-#if defined(__linux__)
-  if (size >= kLarge) {
-    const size_t extra = size >= kHuge ? kHugePage : 0;
-    size = mapped_bytes(size);
-    void* map = mmap(nullptr, size + extra, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) return nullptr;
-    if (extra == 0) return map;
-    const uintptr_t start = reinterpret_cast<uintptr_t>(map);
-    const uintptr_t aligned = (start + kHugePage - 1) & ~(kHugePage - 1);
-    if (aligned > start) munmap(map, aligned - start);
-    if (aligned < start + extra) munmap(reinterpret_cast<void*>(aligned + size), start + extra - aligned);
-    void* block = reinterpret_cast<void*>(aligned);
-    madvise(block, size, MADV_HUGEPAGE);
-    return block;
-  }
-#endif
   void* block = nullptr;
   return posix_memalign(&block, Allocator::kAlignment, size) == 0 ? block : nullptr;
 }
 
 void system_release(void* block, size_t size) {
   fence(block, size, size);
-#if defined(__linux__)
-  if (size >= kLarge) {
-    munmap(block, mapped_bytes(size));
-    return;
-  }
-#endif
   free(block);
 }
 
@@ -97,7 +72,10 @@ Allocator& Allocator::get() {
   return *instance;
 }
 
-size_t Allocator::class_bytes(size_t bytes) { return bytes > kMaxBytes ? bytes : size_of_class(class_of(bytes)); }
+size_t Allocator::class_bytes(size_t bytes) {
+  if (bytes > kMaxBytes) return bytes;
+  return bytes < kLarge ? size_of_class(class_of(bytes)) : large_bytes(bytes);
+}
 
 void Allocator::count_allocation(size_t size) {
   allocated_ += size;
@@ -119,50 +97,69 @@ void* Allocator::take(SizeClass& entry, size_t size) {
   return block;
 }
 
-void* Allocator::allocate(size_t bytes) {
-  if (bytes > kMaxBytes) return nullptr;
-  const int index = class_of(bytes);
+void* Allocator::allocate_large(size_t size) {
+  if (size > limit_ || allocated_ > limit_ - size) return nullptr;
+  void* block = arena_.allocate(size);
+  if (block == nullptr) {
+    trim(0);
+    block = arena_.allocate(size);
+    if (block == nullptr) return nullptr;
+  }
+  const size_t most = std::min(limit_, bound(allocated_ + size));
+  if (reserved() > most) trim(most);
+  return block;
+}
+
+void* Allocator::allocate_small(int index) {
   const size_t size = size_of_class(index);
   SizeClass& entry = classes_[index];
-  void* block = nullptr;
-  const std::lock_guard<std::mutex> lock(mutex_);
-  entry.used = ++clock_;
-  if (entry.head != nullptr) {
-    block = take(entry, size);
-  } else {
-    if (size > limit_ || allocated_ > limit_ - size) return nullptr;
-    if (reserved_ > limit_ - size) trim(limit_ - size);
-    const size_t most = bound(allocated_ + size);
-    if (reserved_ + size > most) trim(most - size);
+  entry.used = clock_;
+  if (entry.head != nullptr) return take(entry, size);
+  if (size > limit_ || allocated_ > limit_ - size) return nullptr;
+  if (reserved() > limit_ - size) trim(limit_ - size);
+  const size_t most = bound(allocated_ + size);
+  if (reserved() + size > most) trim(most - size);
+  void* block = system_allocate(size);
+  if (block == nullptr) {
+    trim(0);
     block = system_allocate(size);
-    if (block == nullptr) {
-      trim(0);
-      block = system_allocate(size);
-      if (block == nullptr) return nullptr;
-    }
-    reserved_ += size;
+    if (block == nullptr) return nullptr;
   }
+  small_ += size;
+  return block;
+}
+
+void* Allocator::allocate(size_t bytes) {
+  if (bytes > kMaxBytes) return nullptr;
+  const size_t size = class_bytes(bytes);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ++clock_;
+  void* block = bytes < kLarge ? allocate_small(class_of(bytes)) : allocate_large(size);
+  if (block == nullptr) return nullptr;
   count_allocation(size);
   fence(block, bytes, size);
   return block;
 }
 
 void Allocator::release(void* block, size_t bytes) {
-  const int index = class_of(bytes);
-  const size_t size = size_of_class(index);
-  fence(block, sizeof(Free), size);
-  SizeClass& entry = classes_[index];
+  const size_t size = class_bytes(bytes);
   const std::lock_guard<std::mutex> lock(mutex_);
-  Free* node = static_cast<Free*>(block);
-  node->next = entry.head;
-  fence(block, sizeof(Free), size);
-  entry.head = node;
-  ++entry.count;
-  entry.used = clock_;
+  if (bytes < kLarge) {
+    SizeClass& entry = classes_[class_of(bytes)];
+    fence(block, sizeof(Free), size);
+    Free* node = static_cast<Free*>(block);
+    node->next = entry.head;
+    fence(block, sizeof(Free), size);  // leak checkers follow what is open
+    entry.head = node;
+    ++entry.count;
+    entry.used = clock_;
+  } else {
+    fence(block, 0, size);
+    arena_.release(block);
+  }
   allocated_ -= size;
-  if (reserved_ > limit_) trim(limit_);
-  const size_t most = bound(0);
-  if (reserved_ > most) trim(most);
+  const size_t most = std::min(limit_, bound(0));
+  if (reserved() > most) trim(most);
 }
 
 void Allocator::drop(int index) {
@@ -170,13 +167,14 @@ void Allocator::drop(int index) {
   const size_t size = size_of_class(index);
   while (entry.head != nullptr) {
     system_release(take(entry, size), size);
-    reserved_ -= size;
+    small_ -= size;
   }
 }
 
-// Gives cached blocks back to the system, the longest unused classes first, until `target` or less is reserved.
+// Gives free memory back to the system until `target` or less is reserved: large ranges, then the longest unused classes.
 void Allocator::trim(size_t target) {
-  while (reserved_ > target) {
+  arena_.trim((target > small_ ? target - small_ : 0) + scratch_);
+  while (reserved() > target) {
     int oldest = -1;
     for (int i = 0; i < kClasses; ++i) {
       if (classes_[i].head != nullptr && (oldest < 0 || classes_[i].used < classes_[oldest].used)) oldest = i;
@@ -188,22 +186,24 @@ void Allocator::trim(size_t target) {
 
 void* Allocator::allocate_scratch(size_t bytes) {
   if (bytes > kMaxBytes) return nullptr;
-  const size_t size = class_bytes(bytes);
-  void* block = system_allocate(size);
+  const size_t size = large_bytes(bytes);
   const std::lock_guard<std::mutex> lock(mutex_);
+  void* block = arena_.allocate(size);
   if (block == nullptr) {
     trim(0);
-    block = system_allocate(size);
+    block = arena_.allocate(size);
     if (block == nullptr) return nullptr;
   }
   scratch_ += size;
+  fence(block, bytes, size);
   return block;
 }
 
 void Allocator::release_scratch(void* block, size_t bytes) {
-  const size_t size = class_bytes(bytes);
-  system_release(block, size);
+  const size_t size = large_bytes(bytes);
   const std::lock_guard<std::mutex> lock(mutex_);
+  fence(block, 0, size);
+  arena_.release(block);
   scratch_ -= size;
 }
 
@@ -214,7 +214,7 @@ void Allocator::empty_cache() {
 
 MemoryStats Allocator::stats() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return {allocated_, reserved_ + scratch_, peak_, limit_};
+  return {allocated_, reserved() + scratch_, peak_, limit_};
 }
 
 void Allocator::reset_peak() {
@@ -225,7 +225,7 @@ void Allocator::reset_peak() {
 void Allocator::set_limit(size_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   limit_ = bytes;
-  if (reserved_ > limit_) trim(limit_);
+  if (reserved() > limit_) trim(limit_);
 }
 
 }  // namespace myelin

@@ -1,14 +1,16 @@
-// The caching allocator behind every tensor: 64-byte aligned blocks in size classes, kept after release, shared by all
-// environments of the process.
+// The caching allocator behind every tensor, shared by all environments of the process: 64-byte aligned blocks, small ones in size
+// classes that are kept after release, large ones from an arena.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 #include <mutex>
 
+#include "arena.h"
+
 namespace myelin {
 
-// All figures are bytes of whole size classes.
+// All figures are bytes of whole blocks.
 struct MemoryStats {
   size_t allocated;  // held by callers
   size_t reserved;   // taken from the system: allocated + cached + scratch
@@ -29,7 +31,7 @@ class Allocator {
   // `bytes` as given to allocate().
   void release(void* block, size_t bytes);
 
-  // Uncached memory for kernels' scratch: counts as reserved, not as allocated, and not against the limit.
+  // Memory for kernels' scratch: counts as reserved, not as allocated, and not against the limit.
   void* allocate_scratch(size_t bytes);
   void release_scratch(void* block, size_t bytes);
 
@@ -51,21 +53,26 @@ class Allocator {
     size_t count = 0;
     uint64_t used = 0;  // clock of the last allocation or release
   };
-  static constexpr int kClasses = 8 + 8 * 38;
+  static constexpr int kClasses = 8 + 8 * 9;
 
   Allocator() = default;
+  void* allocate_small(int index);
+  void* allocate_large(size_t size);
   void* take(SizeClass& entry, size_t size);
+  // Allocated and cached; all scratch comes from the arena.
+  size_t reserved() const { return small_ + arena_.held() - scratch_; }
   void count_allocation(size_t size);
-  // Reserved bytes past which the longest unused classes are given back.
+  // Reserved bytes past which free memory is given back.
   size_t bound(size_t held) const;
   void trim(size_t target);
   void drop(int index);
 
   std::mutex mutex_;
   SizeClass classes_[kClasses];
+  Arena arena_;
   uint64_t clock_ = 0;  // allocations so far
   size_t allocated_ = 0;
-  size_t reserved_ = 0;  // allocated and cached
+  size_t small_ = 0;  // bytes of the classes' blocks, allocated and cached
   size_t scratch_ = 0;
   size_t peak_ = 0;
   size_t limit_ = SIZE_MAX;

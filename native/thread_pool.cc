@@ -218,7 +218,7 @@ PoolClient::PoolClient() : pool_{} {
     Allocator& allocator = Allocator::get();
     if (block.data != nullptr) allocator.release_scratch(block.data, block.bytes);
     block.data = allocator.allocate_scratch(bytes);
-    block.bytes = block.data == nullptr ? 0 : Allocator::class_bytes(bytes);
+    block.bytes = block.data == nullptr ? 0 : bytes;
     return block.data;
   };
 }

@@ -151,7 +151,7 @@ void test_allocator() {
           held.pop_back();
           Allocator::get().release(block, bytes);
         }
-        const size_t bytes = random() % (1 << random() % 20);
+        const size_t bytes = random() % (1 << random() % 23);
         unsigned char* block = static_cast<unsigned char*>(Allocator::get().allocate(bytes));
         if (bytes > 0) block[0] = block[bytes - 1] = static_cast<unsigned char>(t);
         held.emplace_back(block, bytes);
@@ -162,6 +162,56 @@ void test_allocator() {
   for (std::thread& thread : threads) thread.join();
   expect(allocator.stats().allocated == before, "all released");
   allocator.empty_cache();
+}
+
+void test_arena() {
+  constexpr size_t kMegabyte = size_t{1} << 20;
+  Arena arena;
+  void* first = arena.allocate(3 * kMegabyte);
+  void* second = arena.allocate(kMegabyte);
+  void* third = arena.allocate(5 * kMegabyte);
+  expect(arena.held() == 10 * kMegabyte, "pages of two megabytes");
+  arena.release(second);
+  arena.release(first);
+  expect(arena.allocate(4 * kMegabyte) == first, "neighbours are joined");
+  arena.release(third);
+  expect(arena.held() == 10 * kMegabyte, "what was used is kept");
+  arena.trim(8 * kMegabyte);
+  expect(arena.held() == 4 * kMegabyte, "whole free pages are given back");
+  void* again = arena.allocate(5 * kMegabyte);
+  expect(again == third && static_cast<char*>(again)[kMegabyte] == 0, "and come back empty");
+  arena.release(first);
+  arena.release(again);
+  arena.trim(0);
+  expect(arena.held() == 0, "all is given back");
+
+  std::mt19937 random(11);
+  std::vector<std::pair<char*, size_t>> blocks;
+  size_t total = 0;
+  for (int i = 0; i < 6000; ++i) {
+    if (blocks.size() > 40 || (i >= 5000 && !blocks.empty())) {
+      std::swap(blocks[random() % blocks.size()], blocks.back());
+      const auto [block, size] = blocks.back();
+      const char mark = static_cast<char>(size / Arena::kGrain);
+      expect(block[0] == mark && block[size - 1] == mark, "no block lies in another");
+      arena.release(block);
+      blocks.pop_back();
+      total -= size;
+    } else if (i < 5000) {
+      const size_t size = (1 + random() % (1 << random() % 11)) * Arena::kGrain;
+      char* block = static_cast<char*>(arena.allocate(size));
+      block[0] = block[size - 1] = static_cast<char>(size / Arena::kGrain);
+      blocks.emplace_back(block, size);
+      total += size;
+      if (i % 500 == 0) arena.trim(total);
+    }
+    if (arena.held() < total) expect(false, "blocks lie in pages that are held");
+  }
+  expect(blocks.empty(), "all released");
+  arena.release(arena.allocate(size_t{1} << 30));
+  expect(arena.held() == size_t{1} << 30, "a whole region is one range again");
+  arena.trim(0);
+  expect(arena.allocate(size_t{1} << 60) == nullptr, "more than there is");
 }
 
 void test_pool() {
@@ -379,6 +429,7 @@ void test_stop() {
 int main() {
   if (chosen_isa(nullptr) == nullptr) return 1;
   test_allocator();
+  test_arena();
   test_pool();
   test_places();
   ThreadPool::get().set_threads(3);
