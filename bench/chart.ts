@@ -1,12 +1,9 @@
+import { INK, page, type Panel, QUIET, renderSvg } from '#plot';
 import type { TopLevelSpec } from 'vega-lite';
 import { find } from './catalogue.js';
 import { medianMs, OURS, type Result } from './result.js';
 import { ms } from './table.js';
 
-const FONT = 'Inter, "Helvetica Neue", Helvetica, Arial, "DejaVu Sans", sans-serif';
-const INK = '#1f2933';
-const QUIET = '#616e7c';
-const GRID = '#e8ecf0';
 const LIMIT = 'limit of the machine';
 const OUR_COLOUR = '#1f6feb';
 const LIMIT_COLOUR = '#9aa5b1';
@@ -51,18 +48,9 @@ export function chartPoints(results: readonly Result[]): Point[] {
 }
 
 /** Draws a run as SVG: a row an entry, a column a number of threads, times relative to ours. */
-export async function renderChart(results: readonly Result[], subtitle: string): Promise<string> {
-  const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')]);
-  const compiled = vegaLite.compile(chartSpec(chartPoints(results), subtitle), { logger: silent });
-  const view = new vega.View(vega.parse(compiled.spec), { renderer: 'none', logLevel: vega.Error });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
+export function renderChart(results: readonly Result[], subtitle: string): Promise<string> {
+  return renderSvg(chartSpec(chartPoints(results), subtitle));
 }
-
-type Panel = Record<string, unknown>;
 
 function chartSpec(points: readonly Point[], subtitle: string): TopLevelSpec {
   const kinds = ['kernel', 'training', 'inference'].filter((kind) => points.some((point) => point.kind === kind));
@@ -74,7 +62,7 @@ function chartSpec(points: readonly Point[], subtitle: string): TopLevelSpec {
     field: 'times',
     type: 'quantitative',
     scale: { type: 'log', domain: [Math.min(0.5, ...times) / 1.1, Math.max(2, ...times) * 1.1], nice: false },
-    axis: { title: 'time as a multiple of ours (to the right: slower)', format: '~g', tickCount: 6, gridColor: GRID },
+    axis: { title: 'time as a multiple of ours (to the right: slower)', format: '~g', tickCount: 6 },
   };
   const colour = { field: 'lib', type: 'nominal', scale: { domain, range }, legend: null };
   const rows = kinds.map((kind) => {
@@ -82,39 +70,10 @@ function chartSpec(points: readonly Point[], subtitle: string): TopLevelSpec {
     const threads = [...new Set(ofKind.map((point) => point.threads))];
     return { hconcat: threads.map((each, column) => panel(kind, each, ofKind, column, x, colour)), spacing: 34 };
   });
-  return {
-    background: '#ffffff',
-    padding: 26,
-    title: {
-      text: 'Myelin beside the machine’s limits and its peers',
-      subtitle: [subtitle, ''],
-      anchor: 'start',
-      frame: 'bounds',
-      offset: 18,
-      fontSize: 20,
-      fontWeight: 600,
-      subtitleFontSize: 13,
-      subtitlePadding: 7,
-    },
+  return page('Myelin beside the machine’s limits and its peers', subtitle, {
     vconcat: [key(domain, range), ...rows],
     spacing: 30,
-    config: {
-      font: FONT,
-      view: { stroke: null },
-      title: { color: INK, subtitleColor: QUIET },
-      axis: {
-        labelColor: QUIET,
-        titleColor: QUIET,
-        labelFontSize: 11.5,
-        titleFontSize: 12,
-        titleFontWeight: 'normal',
-        domain: false,
-        ticks: false,
-        labelPadding: 8,
-        titlePadding: 10,
-      },
-    },
-  } as unknown as TopLevelSpec;
+  });
 }
 
 /** Which colour is whom, in one line. */
@@ -161,7 +120,6 @@ function panel(
       labelLimit: 260,
       labelColor: INK,
       grid: true,
-      gridColor: GRID,
     },
   };
   const own = points.filter((point) => point.threads === threads);
@@ -194,11 +152,3 @@ function panel(
     ],
   };
 }
-
-const silent = {
-  level: () => silent,
-  error: () => silent,
-  warn: () => silent,
-  info: () => silent,
-  debug: () => silent,
-};

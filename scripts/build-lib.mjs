@@ -1,5 +1,5 @@
 // Makes dist: types by tsc, a file each as lib has them; code bundled by Rollup, because finding and opening a hundred small modules
-// takes longer than all else that an import does. `index.js` is one file; the command and what tests load by itself share chunks,
+// takes longer than all else that an import does. `index.js` is one file; the command and what tests and the bench load by itself share chunks,
 // so that a command loads only its own parts.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { isAbsolute, join, relative, sep } from 'node:path';
@@ -14,7 +14,7 @@ const modules = join(root, 'build', 'lib');
 /** Bundles, by where their shared parts go; the modules of one never see those of another. */
 const bundles = {
   library: ['index'],
-  internal: ['cli/main', 'native/load', 'io/atomic'],
+  internal: ['cli/main', 'native/load', 'io/atomic', 'train/plot'],
 };
 
 /** tsc's source maps go on into Rollup's. @type {import('rollup').Plugin} */
