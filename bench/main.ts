@@ -1,3 +1,4 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { catalogue, find } from './catalogue.js';
@@ -5,7 +6,7 @@ import { HELP, parseOptions, UsageError, type Options } from './options.js';
 import { bandwidths, GBS, type Bandwidth, type MachineState } from './probe.js';
 import { lossesAgree, type Result } from './result.js';
 import { runSuite, type Report } from './runner.js';
-import { aligned, markdown, reportText } from './table.js';
+import { aligned, GrowingTable, markdown, notes, reportText } from './table.js';
 
 function say(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
@@ -28,15 +29,12 @@ async function main(): Promise<number> {
   }
   let report: Report;
   try {
-    report = options.from.length > 0 ? await readReport(options.from) : await runSuite(options, say);
+    report = options.from.length > 0 ? await showReport(options) : await measureSuite(options);
   } catch (error) {
     say('');
     process.stderr.write(`bench: ${(error as Error).message}\n`);
     return 1;
   }
-  say('');
-  process.stdout.write(reportText(report.results, report.states, options.markdown ? markdown : aligned));
-  if (options.json !== undefined) await writeFile(options.json, jsonLines(report));
   if (options.chart !== undefined) {
     const { renderChart } = await import('./chart.js');
     const cpu = cpus()[0]?.model.trim() ?? 'unknown processor';
@@ -57,20 +55,43 @@ async function main(): Promise<number> {
   return wrong.length + report.failures.length > 0 ? 1 : 0;
 }
 
-function jsonLines({ results, states }: Report): string {
-  return results
-    .map((result) => {
-      const state = states.get(result.threads);
-      const limits =
-        state === undefined
-          ? {}
-          : {
-              fma_peak_gflops: state.gflops,
-              ...Object.fromEntries(GBS.map((kind) => [`${kind}_gbs`, state.gbs[kind]])),
-            };
-      return `${JSON.stringify({ ...result, ...limits })}\n`;
-    })
-    .join('');
+/** Runs the suite. Every line is printed and written as soon as it is there, so that a run cut short leaves what it has. */
+async function measureSuite(options: Options): Promise<Report> {
+  const { entries, against, json } = options;
+  const layOut = options.markdown ? markdown : aligned;
+  const names = entries.map(({ name }) => name);
+  const table = new GrowingTable(names, against, layOut);
+  const stop = new AbortController();
+  const end = (): void => stop.abort();
+  process.once('SIGINT', end).once('SIGTERM', end);
+  if (json !== undefined) writeFileSync(json, '');
+  const done = (lines: readonly Result[], state: MachineState | undefined): void => {
+    say('');
+    process.stdout.write(table.add(lines));
+    if (json !== undefined) appendFileSync(json, jsonLines(lines, state));
+  };
+  const report = await runSuite(options, { say, done }, stop.signal);
+  say('');
+  const { limits, disturbed } = notes(report.results, report.states, layOut);
+  process.stdout.write(`\n${[limits, ...disturbed].join('\n\n')}\n`);
+  return stop.signal.aborted ? { ...report, failures: ['stopped before the end'] } : report;
+}
+
+async function showReport(options: Options): Promise<Report> {
+  const report = await readReport(options.from);
+  const { results, states } = report;
+  process.stdout.write(reportText(results, states, options.markdown ? markdown : aligned));
+  if (options.json !== undefined)
+    writeFileSync(options.json, results.map((result) => jsonLines([result], states.get(result.threads))).join(''));
+  return report;
+}
+
+function jsonLines(results: readonly Result[], state: MachineState | undefined): string {
+  const limits =
+    state === undefined
+      ? {}
+      : { fma_peak_gflops: state.gflops, ...Object.fromEntries(GBS.map((kind) => [`${kind}_gbs`, state.gbs[kind]])) };
+  return results.map((result) => `${JSON.stringify({ ...result, ...limits })}\n`).join('');
 }
 
 /** Runs that were written as JSON lines, as one; where they tell of the same thing the last counts. */

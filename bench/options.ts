@@ -11,6 +11,8 @@ export interface Options {
   /** Seconds of timed calls for each party, number of threads and entry; undefined: by kind. */
   readonly budget: number | undefined;
   readonly rounds: number;
+  /** Whether there are to be so many rounds however long they take. */
+  readonly exact: boolean;
   readonly against: readonly string[];
   readonly python: string;
   readonly json: string | undefined;
@@ -31,13 +33,13 @@ export const HELP = `Usage: npm run bench -- [options]
                      (batch × channels × size, channels out, kernel, stride, padding, groups) and conv1d- too
   --threads N[,N]    compute threads (default: all; 1 and 2 with --against)
   --budget S         seconds of timed calls for each (default 2, kernels 0.5)
-  --rounds N         turns among which the budget is divided (default 1; 5 with --against)
+  --rounds N         turns among which the budget is divided (default 1; 5 with --against, 3 where those take over 10 s)
   --against a,b      the same work in other libraries, turn by turn with ours:
 ${Object.entries(peers)
   .map(([name, { about }]) => `                       ${name.padEnd(9)} ${about}`)
   .join('\n')}
   --python PATH      the interpreter that has PyTorch (default: $MYELIN_BENCH_PYTHON or /usr/bin/python3)
-  --json FILE        results as JSON lines
+  --json FILE        results as JSON lines, each written when it is there
   --chart FILE       results as an SVG picture
   --from a,b         show the JSON lines of earlier runs instead of running
   --markdown         tables for a page of Markdown
@@ -104,6 +106,7 @@ export function parseOptions(argv: readonly string[], cores = availableParalleli
     threads: [...new Set(threads)],
     budget: values.budget === undefined ? undefined : positive('budget', values.budget, false),
     rounds: positive('rounds', values.rounds ?? (against.length === 0 ? '1' : '5')),
+    exact: values.rounds !== undefined,
     against: [...new Set(against)],
     python: values.python ?? process.env['MYELIN_BENCH_PYTHON'] ?? '/usr/bin/python3',
     json: values.json,

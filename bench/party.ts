@@ -61,7 +61,9 @@ export class Party {
   /** Ends the process. */
   async close(): Promise<void> {
     const ended =
-      this.#child.exitCode !== null || this.#child.pid === undefined ? undefined : once(this.#child, 'exit');
+      this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined
+        ? undefined
+        : once(this.#child, 'exit');
     this.#child.stdin.end();
     const timer = setTimeout(() => this.#child.kill(), 3000);
     await ended;

@@ -20,6 +20,11 @@ export interface Report {
 /** Measurements at least, over all rounds. */
 const LEAST = 7;
 const PROBE_RUNS = 2;
+/** States of the machine that are taken before anything else, so that the first rounds are judged as the last ones. */
+const FIRST_LOOKS = 4;
+/** Where the number of rounds was not asked for: seconds after which no round is begun any more, and rounds that there are even so. */
+const ROUNDS_SECONDS = 10;
+const LEAST_ROUNDS = 3;
 
 interface Measured {
   readonly slices: Map<string, Slice>;
@@ -36,6 +41,7 @@ class Parties {
   constructor(
     readonly threads: number,
     private readonly python: string,
+    private readonly stop: AbortSignal,
   ) {}
 
   async #get(name: string): Promise<Party> {
@@ -64,7 +70,7 @@ class Parties {
     try {
       return await party.measure(request);
     } catch (error) {
-      if (!party.answered) missing(name, error);
+      if (!party.answered && !this.stop.aborted) missing(name, error);
       this.failures.add((error as Error).message);
       this.#live.delete(name);
       await party.close();
@@ -79,52 +85,78 @@ class Parties {
   }
 }
 
-/** Measures what the options ask for. `say` gets a line of progress at a time. */
-export async function runSuite(options: Options, say: (text: string) => void): Promise<Report> {
+/** What a run tells while it goes on. */
+export interface Listener {
+  /** A line of progress. */
+  readonly say: (text: string) => void;
+  /** An entry is done with some number of threads: a line of ours and of each peer that has it, and the machine as known by then. */
+  readonly done: (lines: readonly Result[], state: MachineState | undefined) => void;
+}
+
+/**
+ * Measures what the options ask for, until `stop` is given. The machine's calm state, by which rounds are judged, is that of all looks
+ * at it so far.
+ */
+export async function runSuite(options: Options, { say, done }: Listener, stop: AbortSignal): Promise<Report> {
   const seen = new Map(options.threads.map((threads) => [threads, [] as MachineState[]]));
   const look = async (threads: number, runs: number): Promise<MachineState | undefined> => {
     const state = await probe(threads, runs);
     if (state !== undefined) seen.get(threads)?.push(state);
     return state;
   };
-  const measured = new Map<string, { entry: Entry; threads: number; rounds: Measured[] }>();
-  const pools = options.threads.map((threads) => new Parties(threads, options.python));
+  const pools = options.threads.map((threads) => new Parties(threads, options.python, stop));
+  const results: Result[] = [];
+  const states = new Map<number, MachineState>();
   try {
+    for (const pool of pools) {
+      say(`the machine with ${pool.threads} threads`);
+      for (let i = 0; i < FIRST_LOOKS && !stop.aborted; i++) await look(pool.threads, PROBE_RUNS);
+    }
     for (const entry of options.entries) {
       for (const pool of pools) {
+        if (stop.aborted) break;
+        const { threads } = pool;
         // A workload's peak of memory is that of its process.
         if (entry.kind !== 'kernel') await pool.close();
-        const rounds = await takeTurns(entry, pool, options, look, say);
-        measured.set(`${entry.name} ${pool.threads}`, { entry, threads: pool.threads, rounds });
+        const rounds = await takeTurns(entry, pool, options, look, say, stop);
+        const calm = calmState(seen.get(threads) ?? []);
+        if (calm !== undefined) states.set(threads, calm);
+        const lines = judged(entry.name, threads, [OURS, ...options.against], rounds, calm);
+        if (lines.length > 0) done(lines, calm);
+        results.push(...lines);
       }
     }
   } finally {
     await Promise.all(pools.map((pool) => pool.close()));
   }
-  const states = new Map<number, MachineState>();
-  for (const [threads, all] of seen) {
-    const calm = calmState(all);
-    if (calm !== undefined) states.set(threads, calm);
-  }
-  const results = [...measured.values()].flatMap(({ entry, threads, rounds }) => {
-    const calm = states.get(threads);
-    const judged = rounds.map(({ slices, around, peak }) => ({
-      slices,
-      peak,
-      disturbed: around.some((state) => isDisturbed(state, calm)),
-    }));
-    return [OURS, ...options.against].flatMap((party) => summarize(entry.name, threads, party, judged, calm) ?? []);
-  });
-  return { results, states, failures: pools.flatMap((pool) => [...pool.failures]) };
+  const failures = stop.aborted ? [] : pools.flatMap((pool) => [...pool.failures]);
+  return { results, states, failures };
+}
+
+/** The lines of what was measured. */
+function judged(
+  name: string,
+  threads: number,
+  parties: readonly string[],
+  rounds: readonly Measured[],
+  calm: MachineState | undefined,
+): Result[] {
+  const known = rounds.map(({ slices, around, peak }) => ({
+    slices,
+    peak,
+    disturbed: around.some((state) => isDisturbed(state, calm)),
+  }));
+  return parties.flatMap((party) => summarize(name, threads, party, known, calm) ?? []);
 }
 
 /** Every party in turn, as many rounds as wanted, the machine's state taken between the rounds. */
 async function takeTurns(
   entry: Entry,
   pool: Parties,
-  { against, budget, rounds: count }: Options,
+  { against, budget, rounds: count, exact }: Options,
   look: (threads: number, runs: number) => Promise<MachineState | undefined>,
   say: (text: string) => void,
+  stop: AbortSignal,
 ): Promise<Measured[]> {
   const request = {
     name: entry.name,
@@ -134,17 +166,22 @@ async function takeTurns(
   const names = [OURS, ...against.filter((name) => peers[name]?.has(entry.name))];
   const rounds: Measured[] = [];
   let before = await look(pool.threads, PROBE_RUNS);
+  const begun = performance.now();
+  const late = (): boolean => performance.now() - begun > ROUNDS_SECONDS * 1e3;
   for (let round = 0; round < count; round++) {
+    if (!exact && round >= LEAST_ROUNDS && late()) break;
     const slices = new Map<string, Slice>();
     let peak: number | undefined;
     // Who goes first changes, so that nobody always follows the same neighbour.
     const turn = round % 2 === 0 ? names : [...names].reverse();
     for (const name of turn) {
       say(`${entry.name}, ${pool.threads} threads, round ${round + 1} of ${count}: ${name}`);
-      const slice = await pool.measure(name, request);
+      const slice = stop.aborted ? undefined : await pool.measure(name, request);
       if (slice !== undefined) slices.set(name, slice);
       if (name === OURS) peak = await peakBeside(entry, pool.threads, slice);
     }
+    // What was stopped within a round has no counterparts.
+    if (stop.aborted) break;
     const after = await look(pool.threads, PROBE_RUNS);
     rounds.push({ slices, around: [before, after], peak });
     before = after;

@@ -15,35 +15,42 @@ export const rounded = (value: number, digits: number): number => Number(value.t
 /** Calls of a kernel that take less are timed in blocks of about as many milliseconds; native.cc and torch/suite.py say the same. */
 export const KERNEL_BLOCK_MS = 10;
 
+/** Calls of a kernel that take as long are warm after one. */
+export const LONG_CALL_MS = 100;
+
 /** How calls are timed. */
 export interface Timing {
   /** Seconds of timed calls at least. */
   readonly budget: number;
-  /** Measurements at least. */
+  /** Measurements at least, as far as four budgets or a second allow; one in any case. */
   readonly least: number;
   /** Calls shorter than this are timed in blocks that take about as long; milliseconds. */
   readonly blockMs: number;
 }
 
-/** Milliseconds a call, measurement by measurement. `run(n)` makes n calls; the first two are not counted. */
+/**
+ * Milliseconds a call, measurement by measurement. `run(n)` makes n calls; the first two are not counted, or only the first where
+ * it is longer than a block, and no call is thrown away that is longer than the budget.
+ */
 export async function timed(
   run: (calls: number) => Promise<void>,
   { budget, least, blockMs }: Timing,
 ): Promise<number[]> {
-  let dt = Infinity;
-  for (let i = 0; i < 2; i++) {
+  const took = async (calls: number): Promise<number> => {
     const t = performance.now();
-    await run(1);
-    dt = Math.min(dt, performance.now() - t);
-    if (dt > blockMs) break;
-  }
+    await run(calls);
+    return (performance.now() - t) / calls;
+  };
+  let dt = await took(1);
+  const long = dt > budget * 1e3;
+  if (dt <= blockMs) dt = Math.min(dt, await took(1));
   const block = Math.max(1, Math.floor(blockMs / Math.max(dt, 1e-4)));
-  const ms: number[] = [];
-  const begun = performance.now();
-  while (ms.length < least || performance.now() - begun < budget * 1e3) {
-    const t = performance.now();
-    await run(block);
-    ms.push((performance.now() - t) / block);
+  const ms = long ? [dt] : [];
+  let spent = long ? dt : 0;
+  while (ms.length === 0 || spent < (ms.length < least ? Math.max(4 * budget, 1) : budget) * 1e3) {
+    const each = await took(block);
+    ms.push(each);
+    spent += each * block;
   }
   return ms;
 }

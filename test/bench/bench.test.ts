@@ -6,7 +6,7 @@ import { parseOptions, UsageError } from '../../bench/options.js';
 import { calmState, isDisturbed, type MachineState } from '../../bench/probe.js';
 import { limitMs, lossesAgree, summarize, type Result, type Round } from '../../bench/result.js';
 import { median, quantile, timed } from '../../bench/statistics.js';
-import { aligned, markdown, ms, ratio, reportText } from '../../bench/table.js';
+import { aligned, GrowingTable, markdown, ms, ratio, reportText } from '../../bench/table.js';
 import { fnv, u } from '../../bench/values.js';
 
 const state: MachineState = {
@@ -120,6 +120,18 @@ describe('bench statistics', () => {
     expect(calls).toBeGreaterThan(times.length * 10);
   });
 
+  it('measures a call that is longer than the budget once, the first being warm enough', async () => {
+    let calls = 0;
+    const run = async (n: number): Promise<void> => {
+      calls += n;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    expect(await timed(run, { budget: 0.005, least: 1, blockMs: 2 })).toHaveLength(1);
+    expect(calls).toBe(1);
+    expect(await timed(run, { budget: 0.005, least: 3, blockMs: 2 })).toHaveLength(3);
+    expect(calls).toBe(4);
+  });
+
   it('takes quantiles', () => {
     expect([median([3, 1, 2]), median([4, 1, 2, 3]), quantile([5, 1, 9], 0.75)]).toEqual([2, 2.5, 7]);
     expect(median([])).toBeNaN();
@@ -221,6 +233,36 @@ describe('bench results', () => {
       /^gemm-nn-512 +1 +3\.10 \* +3\.00 +90\.0 GFLOP\/s +2\.70 +90 % +3\.41 +1\.10 \(1\.00–1\.20\)$/m,
     );
     expect(text).toContain('* the machine was slower');
+  });
+});
+
+describe('bench table that grows', () => {
+  const calm = { threads: 1, rounds: 3, disturbed: 0 };
+  const kernel: Result = { ...calm, name: 'gemm-nn-64', lib: 'myelin', ms_min: 3, ms_median: 3.1, gflops_best: 90 };
+  const peer: Result = { ...kernel, lib: 'onednn2.6', ratio_median: 1.1, ratio_low: 1, ratio_high: 1.2, pairs: 3 };
+  const workload: Result = { ...calm, name: 'shallow-1d', lib: 'myelin', step_ms_median: 5 };
+
+  it('keeps its columns, and begins anew with another kind', () => {
+    const table = new GrowingTable(
+      ['gemm-nn-64', 'gemm-tn-4096x4096x4096', 'shallow-1d'],
+      ['onednn', 'torch'],
+      aligned,
+    );
+    const [head = '', rule = '', first = ''] = table.add([kernel, peer]).split('\n');
+    expect(head).toMatch(/^kernel .* onednn2\.6 ms +ratio +torch ms +ratio$/);
+    expect(first).toMatch(/^gemm-nn-64 +1 .* 1\.10 \(1\.00–1\.20\) +– +–$/);
+    expect([head.length, first.length]).toEqual([rule.length, rule.length]);
+    const second = table.add([{ ...kernel, name: 'gemm-tn-4096x4096x4096', ms_median: 1234.5 }]);
+    expect(second).toHaveLength(rule.length + 1);
+    expect(second.indexOf('1234.5') + 6).toBe(first.indexOf('3.10') + 4);
+    expect(table.add([workload])).toMatch(/^training .*\n─+\nshallow-1d .*\n$/);
+    expect(table.add([peer])).toBe('');
+  });
+
+  it('is one table of Markdown', () => {
+    const table = new GrowingTable([kernel.name], ['onednn'], markdown);
+    expect(table.add([kernel, peer]).split('\n')).toHaveLength(4);
+    expect(table.add([kernel, peer])).toMatch(/^\| gemm-nn-64 \| 1 \|.*\|\n$/);
   });
 });
 

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -43,6 +44,27 @@ it('times kernels and a workload in processes of their own', async () => {
   expect(results[2]).toMatchObject({ step_ms_median: expect.any(Number), params: 10 });
   for (const result of results) expect(result['reps']).toBeGreaterThanOrEqual(7);
   expect(await readFile(chart, 'utf8')).toContain('shallow-1d');
+});
+
+it('leaves what it has when it is stopped', async () => {
+  const [json, chart] = [join(directory, 'stopped.jsonl'), join(directory, 'stopped.svg')];
+  const args = ['--only', 'op-add-1,gemm-', '--threads', '1', '--budget', '0.01', '--json', json, '--chart', chart];
+  const child = spawn(process.execPath, [join(root, 'bench', 'dist', 'main.js'), ...args], { cwd: root });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+    if (!child.killed && text.includes('\ngemm-nn-64x64x64')) child.kill('SIGINT');
+  });
+  const [code] = (await once(child, 'close')) as [number];
+  expect(code).toBe(1);
+  const rows = text.split('\n').filter((line) => line.startsWith('gemm-') || line.startsWith('op-'));
+  const lines = (await readFile(json, 'utf8')).trimEnd().split('\n');
+  expect(lines.map((line) => (JSON.parse(line) as { name: string }).name)).toEqual(
+    rows.map((row) => row.split(' ')[0]),
+  );
+  expect(rows.length).toBeLessThan(10);
+  expect(text).toMatch(/\nlimits +1 /);
+  expect(await readFile(chart, 'utf8')).toContain('gemm-nn-64x64x64');
 });
 
 it('says what a missing peer needs', async () => {
