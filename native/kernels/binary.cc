@@ -58,6 +58,15 @@ Status comparison(const Call& c, const F& f) {
   }
 }
 
+// kernel with its two inputs in the other order.
+Status turned(const Call& c, Kernel kernel) {
+  if (c.nin != 2) return kBadParameter;
+  const View in[] = {c.in[1], c.in[0]};
+  Call turned = c;
+  turned.in = in;
+  return kernel(turned);
+}
+
 template <class F>
 Status logical(const Call& c, const F& f) {
   const Status status = check_binary(c);
@@ -229,12 +238,8 @@ Status lt(const Call& c) {
 Status le(const Call& c) {
   return comparison(c, [](auto a, auto b) { return a <= b; });
 }
-Status gt(const Call& c) {
-  return comparison(c, [](auto a, auto b) { return a > b; });
-}
-Status ge(const Call& c) {
-  return comparison(c, [](auto a, auto b) { return a >= b; });
-}
+Status gt(const Call& c) { return turned(c, lt); }
+Status ge(const Call& c) { return turned(c, le); }
 
 Status logical_and(const Call& c) {
   return logical(c, [](uint8_t a, uint8_t b) { return (a != 0) & (b != 0); });

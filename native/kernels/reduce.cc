@@ -1,9 +1,7 @@
-// Reductions over any set of dimensions, arg-reductions, the norm of a list of tensors. Work is cut by shape only and
-// partial results are joined in order, so results do not depend on the number of threads.
+// Reductions over any set of dimensions and arg-reductions.
 #include <math.h>
 #include <stdint.h>
 
-#include "../simd/math.h"
 #include "reducers.h"
 
 namespace myelin {
@@ -15,187 +13,177 @@ Status check_reduction(const Call& c, int params) {
   return c.nin == 1 && c.nout == 1 && c.nparams == params ? kOk : kBadParameter;
 }
 
-// float to the same float; integers and bool, when `Integer` is given, to int32.
-template <template <class> class R, template <class> class Integer, class F>
-Status reduce_numbers(const Call& c, const F& finish) {
-  const Status status = check_reduction(c, 0);
-  if (status != kOk) return status;
-  const View &x = c.in[0], &out = c.out[0];
-  if (x.dtype == kFloat32 && out.dtype == kFloat32) return reduce<R<float>, float>(*c.pool, x, out, finish);
-  if (x.dtype == kFloat64 && out.dtype == kFloat64) return reduce<R<double>, double>(*c.pool, x, out, finish);
-  if constexpr (!is_same<Integer<uint8_t>, NoInteger<uint8_t>>) {
-    if (out.dtype != kInt32) return kBadDType;
-    const auto whole = [](uint32_t acc, int64_t) { return static_cast<int32_t>(acc); };
-    if (x.dtype == kInt32) return reduce<Integer<int32_t>, int32_t>(*c.pool, x, out, whole);
-    if (x.dtype == kUint8 || x.dtype == kBool) return reduce<Integer<uint8_t>, int32_t>(*c.pool, x, out, whole);
-  }
-  return kBadDType;
-}
+// How x's dtype is reduced: float32, float64, or int32 and, widened to it, uint8 and bool; null where it is not.
+struct Choice {
+  const Reducer* of_float;
+  const Reducer* of_double;
+  const Reducer* of_int;
 
-// The extreme itself. Of nothing: only bytes come here, for `all`, whose identity 255 is cut to 1.
-struct Same {
-  template <class Acc>
-  Acc operator()(Acc acc, int64_t count) const {
-    if constexpr (sizeof(Acc) == 1)
-      return count == 0 ? acc & 1 : acc;
-    else
-      return acc;
+  const Reducer* of(DType dtype) const {
+    return dtype == kFloat32 ? of_float : dtype == kFloat64 ? of_double : dtype < kDTypeCount ? of_int : nullptr;
   }
 };
 
-template <bool Lowest>
-Status extreme(const Call& c) {
-  const Status status = check_reduction(c, 0);
-  if (status != kOk) return status;
-  const View &x = c.in[0], &out = c.out[0];
-  if (x.dtype != out.dtype) return kBadDType;
-  if (x.numel == 0 && out.numel != 0) return kBadShape;
-  const Same same;
-  switch (x.dtype) {
-    case kFloat32:
-      return reduce<Extreme<float, Lowest>, float>(*c.pool, x, out, same);
-    case kFloat64:
-      return reduce<Extreme<double, Lowest>, double>(*c.pool, x, out, same);
-    case kInt32:
-      return reduce<Extreme<int32_t, Lowest>, int32_t>(*c.pool, x, out, same);
-    case kUint8:
-      return reduce<Extreme<uint8_t, Lowest>, uint8_t>(*c.pool, x, out, same);
-    default:
-      return kBadDType;
+// Sums and products: acc, over the number of elements where there are parameters.
+template <class Out>
+void finish_real(const double* params, const void* acc, int64_t n, int64_t count, void* out, int64_t stride) {
+  const double by = params != nullptr ? static_cast<double>(count) : 1;
+  for (int64_t i = 0; i < n; i++)
+    static_cast<Out*>(out)[i * stride] = static_cast<Out>(static_cast<const double*>(acc)[i] / by);
+}
+
+// An extreme of bytes. Of nothing: only `all` comes here, whose 2^31 - 1 is cut to 1, and `any`.
+void finish_byte(const double*, const void* acc, int64_t n, int64_t count, void* out, int64_t stride) {
+  for (int64_t i = 0; i < n; i++) {
+    const int32_t value = static_cast<const int32_t*>(acc)[i];
+    static_cast<uint8_t*>(out)[i * stride] = static_cast<uint8_t>(count == 0 ? value & 1 : value);
   }
 }
 
-// any is the largest of zeros and ones, all the smallest.
+// float to the same float; integers and bool to int32.
+Status reduce_numbers(const Call& c, const Choice& choice, const double* params = nullptr) {
+  const Status status = check_reduction(c, 0);
+  if (status != kOk) return status;
+  const View &x = c.in[0], &out = c.out[0];
+  const Reducer* const reducer = choice.of(x.dtype);
+  if (reducer == nullptr || out.dtype != (is_float(x.dtype) ? x.dtype : kInt32)) return kBadDType;
+  const Finish finish = x.dtype == kFloat32   ? finish_real<float>
+                        : x.dtype == kFloat64 ? finish_real<double>
+                                              : finish_same<int32_t, int32_t>;
+  return reduce(*c.pool, *reducer, finish, params, x, out);
+}
+
 template <bool Lowest>
-Status logical_reduce(const Call& c) {
+constexpr Choice kExtreme = {&reducer_of<Extreme<float, Lowest>>, &reducer_of<Extreme<double, Lowest>>,
+                             &reducer_of<Extreme<int32_t, Lowest>>};
+
+Status extreme(const Call& c, const Choice& choice) {
+  const Status status = check_reduction(c, 0);
+  if (status != kOk) return status;
+  const View &x = c.in[0], &out = c.out[0];
+  const Reducer* const reducer = choice.of(x.dtype);
+  if (reducer == nullptr || x.dtype == kBool || x.dtype != out.dtype) return kBadDType;
+  if (x.numel == 0 && out.numel != 0) return kBadShape;
+  const Finish finish = x.dtype == kFloat32   ? finish_same<float, float>
+                        : x.dtype == kFloat64 ? finish_same<double, double>
+                        : x.dtype == kInt32   ? finish_same<int32_t, int32_t>
+                                              : finish_byte;
+  return reduce(*c.pool, *reducer, finish, nullptr, x, out);
+}
+
+// any is the largest of zeros and ones, all the smallest.
+Status logical_reduce(const Call& c, const Choice& choice) {
   const Status status = check_reduction(c, 0);
   if (status != kOk) return status;
   if (c.in[0].dtype != kBool || c.out[0].dtype != kBool) return kBadDType;
-  return reduce<Extreme<uint8_t, Lowest>, uint8_t>(*c.pool, c.in[0], c.out[0], Same());
+  return reduce(*c.pool, *choice.of_int, finish_byte, nullptr, c.in[0], c.out[0]);
 }
+
+// Whether b, which comes later, takes a's place.
+template <class R>
+MYELIN_INLINE bool wins(typename R::In a, typename R::In b) {
+  return (a == a) & ((b != b) | ((R::Join::of(a, b) == b) & (b != a)));
+}
+
+template <class R>
+bool takes_over(const void* a, const void* b) {
+  return wins<R>(*static_cast<const typename R::In*>(a), *static_cast<const typename R::In*>(b));
+}
+
+// Blocks are searched only where they win.
+template <class R>
+int64_t best_of(const void* from, int64_t stride, int64_t n, void* value) {
+  using T = typename R::In;
+  const T* p = static_cast<const T*>(from);
+  T best = p[0];
+  int64_t place = 0;
+  for (int64_t i = 0; i < n; i += kBlock) {
+    const int64_t m = n - i < kBlock ? n - i : kBlock;
+    if (stride == 1 && m >= 16) {
+      const T winner = R::run(p + i, m);
+      if (!wins<R>(best, winner)) continue;
+      int64_t j = 0;
+      while (winner == winner ? p[i + j] != winner : p[i + j] == p[i + j]) j++;
+      best = winner;
+      place = i + j;
+    } else {
+      for (int64_t j = i; j < i + m; j++) {
+        if (!wins<R>(best, p[j * stride])) continue;
+        best = p[j * stride];
+        place = j;
+      }
+    }
+  }
+  *static_cast<T*>(value) = best;
+  return place;
+}
+
+template <class R>
+void best_columns(const void* from, int64_t stride, int64_t rows, int64_t width, int32_t* index) {
+  using T = typename R::In;
+  const T* p = static_cast<const T*>(from);
+  alignas(64) T value[kArgColumns];
+  for (int64_t i = 0; i < width; i++) {
+    value[i] = p[i];
+    index[i] = 0;
+  }
+  for (int64_t row = 1; row < rows; row++) {
+    p += stride;
+    const int32_t here = static_cast<int32_t>(row);
+#pragma GCC ivdep
+    for (int64_t i = 0; i < width; i++) {
+      const bool won = wins<R>(value[i], p[i]);
+      value[i] = won ? p[i] : value[i];
+      index[i] = won ? here : index[i];
+    }
+  }
+}
+
+template <class R>
+constexpr ArgReducer kArg = {sizeof(typename R::In), best_of<R>, takes_over<R>, best_columns<R>};
 
 template <bool Lowest>
 Status arg_extreme(const Call& c) {
   const Status status = check_reduction(c, 1);
   if (status != kOk) return status;
   if (c.out[0].dtype != kInt32) return kBadDType;
-  const View &x = c.in[0], &out = c.out[0];
+  const View& x = c.in[0];
   const double axis = c.params[0];
   if (!(axis >= -1 && axis < x.ndim)) return kBadParameter;
-  switch (x.dtype) {
-    case kFloat32:
-      return arg_reduce<Extreme<float, Lowest>>(*c.pool, x, out, static_cast<int>(axis));
-    case kFloat64:
-      return arg_reduce<Extreme<double, Lowest>>(*c.pool, x, out, static_cast<int>(axis));
-    case kInt32:
-      return arg_reduce<Extreme<int32_t, Lowest>>(*c.pool, x, out, static_cast<int>(axis));
-    case kUint8:
-    case kBool:
-      return arg_reduce<Extreme<uint8_t, Lowest>>(*c.pool, x, out, static_cast<int>(axis));
-    default:
-      return kBadDType;
-  }
-}
-
-// Partial results of all tensors, chunk by chunk, then joined in order.
-template <class R, class F>
-Status norm_of_list(const Call& c, const F& finish) {
-  using T = typename R::In;
-  using Acc = typename R::Acc;
-  int64_t chunks = 0, elements = 0;
-  for (int k = 0; k < c.nin; k++) {
-    if (c.in[k].contiguous) chunks += (c.in[k].numel + kReduceChunk - 1) / kReduceChunk;
-    elements += c.in[k].numel;
-  }
-  Acc small[64];
-  Acc* partial = small;
-  if (chunks > 64) {
-    partial = static_cast<Acc*>(c.pool->scratch(c.pool->self, -1, static_cast<size_t>(chunks) * sizeof(Acc)));
-    if (partial == nullptr) return kOutOfMemory;
-  }
-  const auto run = [&](int64_t begin, int64_t end, int) {
-    int64_t first = 0;
-    for (int k = 0; k < c.nin && first < end; k++) {
-      if (!c.in[k].contiguous) continue;
-      const int64_t n = c.in[k].numel, count = (n + kReduceChunk - 1) / kReduceChunk;
-      for (int64_t j = begin > first ? begin - first : 0; j < count && first + j < end; j++) {
-        const int64_t from = j * kReduceChunk, left = n - from;
-        partial[first + j] =
-            R::run(static_cast<const T*>(c.in[k].data) + from, left < kReduceChunk ? left : kReduceChunk);
-      }
-      first += count;
-    }
-  };
-  if (elements <= 2 * kReduceChunk)
-    run(0, chunks, 0);
-  else
-    parallel_for(*c.pool, chunks, chunks / 256 + 1, run);
-  Acc total = R::identity();
-  int64_t at = 0;
-  for (int k = 0; k < c.nin; k++) {
-    if (c.in[k].contiguous) {
-      const int64_t count = (c.in[k].numel + kReduceChunk - 1) / kReduceChunk;
-      for (int64_t j = 0; j < count; j++) total = R::join(total, partial[at++]);
-    } else if (c.in[k].numel > 0) {
-      total = R::join(total, reduce_strided<R>(c.in[k]));
-    }
-  }
-  *static_cast<T*>(c.out[0].data) = static_cast<T>(finish(total));
-  return kOk;
-}
-
-template <class T>
-Status norm(const Call& c) {
-  if (c.params[0] == 2) return norm_of_list<SumSquares<T>>(c, [](double sum) { return ::sqrt(sum); });
-  if (c.params[0] == INFINITY) return norm_of_list<MaxAbs<T>>(c, [](T most) { return most; });
-  return kBadParameter;
+  if (x.dtype >= kDTypeCount) return kBadDType;
+  const ArgReducer& reducer = x.dtype == kFloat32   ? kArg<Extreme<float, Lowest>>
+                              : x.dtype == kFloat64 ? kArg<Extreme<double, Lowest>>
+                                                    : kArg<Extreme<int32_t, Lowest>>;
+  return arg_reduce(*c.pool, reducer, x, c.out[0], static_cast<int>(axis));
 }
 
 }  // namespace
 
 Status sum(const Call& c) {
-  return reduce_numbers<Sum, SumInteger>(c, [](double acc, int64_t) { return acc; });
+  return reduce_numbers(c, {&reducer_of<Sum<float>>, &reducer_of<Sum<double>>, &reducer_of<Wrapped<Add>>});
 }
 Status mean(const Call& c) {
-  return reduce_numbers<Sum, NoInteger>(c, [](double acc, int64_t n) { return acc / static_cast<double>(n); });
+  const double divides[1] = {1};
+  return reduce_numbers(c, {&reducer_of<Sum<float>>, &reducer_of<Sum<double>>, nullptr}, divides);
 }
 Status prod(const Call& c) {
-  return reduce_numbers<Prod, ProdInteger>(c, [](double acc, int64_t) { return acc; });
+  return reduce_numbers(c, {&reducer_of<Prod<float>>, &reducer_of<Prod<double>>, &reducer_of<Wrapped<Multiply>>});
 }
-Status amax(const Call& c) { return extreme<false>(c); }
-Status amin(const Call& c) { return extreme<true>(c); }
-Status any(const Call& c) { return logical_reduce<false>(c); }
-Status all(const Call& c) { return logical_reduce<true>(c); }
+Status amax(const Call& c) { return extreme(c, kExtreme<false>); }
+Status amin(const Call& c) { return extreme(c, kExtreme<true>); }
+Status any(const Call& c) { return logical_reduce(c, kExtreme<false>); }
+Status all(const Call& c) { return logical_reduce(c, kExtreme<true>); }
 Status argmax(const Call& c) { return arg_extreme<false>(c); }
 Status argmin(const Call& c) { return arg_extreme<true>(c); }
 
 Status count_nonzero(const Call& c) {
   const Status status = check_reduction(c, 0);
   if (status != kOk) return status;
-  if (c.out[0].dtype != kInt32) return kBadDType;
-  const auto count = [](int64_t acc, int64_t) { return static_cast<int32_t>(acc); };
-  switch (c.in[0].dtype) {
-    case kFloat32:
-      return reduce<CountNonzero<float>, int32_t>(*c.pool, c.in[0], c.out[0], count);
-    case kFloat64:
-      return reduce<CountNonzero<double>, int32_t>(*c.pool, c.in[0], c.out[0], count);
-    case kInt32:
-      return reduce<CountNonzero<int32_t>, int32_t>(*c.pool, c.in[0], c.out[0], count);
-    case kUint8:
-    case kBool:
-      return reduce<CountNonzero<uint8_t>, int32_t>(*c.pool, c.in[0], c.out[0], count);
-    default:
-      return kBadDType;
-  }
-}
-
-Status foreach_norm(const Call& c) {
-  if (c.nout != 1 || c.nparams != 1) return kBadParameter;
-  if (c.out[0].numel != 1) return kBadShape;
-  for (int k = 0; k < c.nin; k++)
-    if (c.in[k].dtype != c.out[0].dtype) return kBadDType;
-  if (c.out[0].dtype == kFloat32) return norm<float>(c);
-  return c.out[0].dtype == kFloat64 ? norm<double>(c) : kBadDType;
+  constexpr Choice choice = {&reducer_of<CountNonzero<float>>, &reducer_of<CountNonzero<double>>,
+                             &reducer_of<CountNonzero<int32_t>>};
+  const Reducer* const reducer = choice.of(c.in[0].dtype);
+  if (reducer == nullptr || c.out[0].dtype != kInt32) return kBadDType;
+  return reduce(*c.pool, *reducer, finish_same<int64_t, int32_t>, nullptr, c.in[0], c.out[0]);
 }
 
 }  // namespace MYELIN_ISA

@@ -1,4 +1,7 @@
-// What reductions gather: sums, products, extremes, counts, norms, moments. See reduce.h for what a reducer is.
+// What reductions gather: sums, products, extremes, counts, norms. Each is a struct R of
+//   In, the element type; Join, how partial results are joined; Acc, a partial result; Lane, what a column is gathered in
+//   run(p, n): the partial result of n adjacent elements; lift(In) → Lane.
+// reducer_of<R> is what the engine takes.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -42,17 +45,49 @@ MYELIN_INLINE double sum_blocks(const T* p, int64_t n, const F& map) {
   return total + sum_block(p, n, map);
 }
 
+// How two partial results become one, and the result of nothing.
+struct Add {
+  static constexpr double kNothing = 0;
+  template <class A>
+  static MYELIN_INLINE A of(A a, A b) {
+    return a + b;
+  }
+};
+struct Multiply {
+  static constexpr double kNothing = 1;
+  template <class A>
+  static MYELIN_INLINE A of(A a, A b) {
+    return a * b;
+  }
+};
+// The larger, or the smaller when Lowest is set; NaN wins.
+template <bool Lowest>
+struct Pick {
+  static constexpr double kNothing = Lowest ? INFINITY : -INFINITY;
+  template <class A>
+  static MYELIN_INLINE A of(A a, A b) {
+    const bool better = Lowest ? b < a : b > a;
+    return better | (b != b) ? b : a;
+  }
+};
+
+template <class A, class Join>
+constexpr A nothing_of() {
+  constexpr bool whole = static_cast<A>(0.5) == 0, finite = Join::kNothing - Join::kNothing == 0;
+  if constexpr (finite || !whole)
+    return static_cast<A>(Join::kNothing);
+  else
+    return static_cast<A>(Join::kNothing > 0 ? INT32_MAX : INT32_MIN);
+}
+
 template <class T>
 struct Sum {
   using In = T;
-  using Lane = T;
+  using Join = Add;
   using Acc = double;
-  static Acc identity() { return 0; }
-  static Lane lane_identity() { return 0; }
+  using Lane = T;
   static Lane lift(T x) { return x; }
-  static Lane merge(Lane a, Lane b) { return a + b; }
-  static Acc join(Acc a, Acc b) { return a + b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
+  static Acc run(const T* p, int64_t n) {
     return sum_blocks(p, n, [](Vec<T> x) { return x; });
   }
 };
@@ -60,61 +95,34 @@ struct Sum {
 template <class T>
 struct SumAbs : Sum<T> {
   static T lift(T x) { return x < 0 ? -x : x; }
-  __attribute__((noinline)) static double run(const T* p, int64_t n) {
+  static double run(const T* p, int64_t n) {
     return sum_blocks(p, n, [](Vec<T> x) { return abs(x); });
   }
 };
 
 // Integers, wrapping at 2^32.
-template <class T>
-struct SumInteger {
-  using In = T;
-  using Lane = uint32_t;
+template <class J>
+struct Wrapped {
+  using In = int32_t;
+  using Join = J;
   using Acc = uint32_t;
-  static Acc identity() { return 0; }
-  static Lane lane_identity() { return 0; }
-  static Lane lift(T x) { return static_cast<uint32_t>(x); }
-  static Lane merge(Lane a, Lane b) { return a + b; }
-  static Acc join(Acc a, Acc b) { return a + b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    Acc total = 0;
-    for (int64_t i = 0; i < n; i++) total += static_cast<uint32_t>(p[i]);
+  using Lane = uint32_t;
+  static Lane lift(int32_t x) { return static_cast<uint32_t>(x); }
+  static Acc run(const int32_t* p, int64_t n) {
+    Acc total = nothing_of<Acc, J>();
+    for (int64_t i = 0; i < n; i++) total = J::of(total, static_cast<uint32_t>(p[i]));
     return total;
   }
 };
-
-template <class T>
-struct ProdInteger : SumInteger<T> {
-  static uint32_t identity() { return 1; }
-  static uint32_t lane_identity() { return 1; }
-  static uint32_t merge(uint32_t a, uint32_t b) { return a * b; }
-  static uint32_t join(uint32_t a, uint32_t b) { return a * b; }
-  __attribute__((noinline)) static uint32_t run(const T* p, int64_t n) {
-    uint32_t total = 1;
-    for (int64_t i = 0; i < n; i++) total *= static_cast<uint32_t>(p[i]);
-    return total;
-  }
-};
-
-// Where a reduction has no meaning for integers.
-template <class T>
-struct NoInteger {};
-template <class A, class B>
-inline constexpr bool is_same = false;
-template <class A>
-inline constexpr bool is_same<A, A> = true;
 
 template <class T>
 struct Prod {
   using In = T;
-  using Lane = double;
+  using Join = Multiply;
   using Acc = double;
-  static Acc identity() { return 1; }
-  static Lane lane_identity() { return 1; }
+  using Lane = double;
   static Lane lift(T x) { return static_cast<double>(x); }
-  static Lane merge(Lane a, Lane b) { return a * b; }
-  static Acc join(Acc a, Acc b) { return a * b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
+  static Acc run(const T* p, int64_t n) {
     double lanes[8] = {1, 1, 1, 1, 1, 1, 1, 1};
     const int64_t even = n - n % 8;
     for (int64_t i = 0; i < even; i += 8)
@@ -124,72 +132,78 @@ struct Prod {
   }
 };
 
-// The larger, or the smaller when Lowest is set; NaN wins.
 template <class T, bool Lowest>
 struct Extreme {
   using In = T;
-  using Lane = T;
+  using Join = Pick<Lowest>;
   using Acc = T;
-  static Acc identity() {
-    if constexpr (static_cast<T>(0.5) != 0)
-      return static_cast<T>(Lowest ? INFINITY : -INFINITY);
-    else if constexpr (sizeof(T) == 1)
-      return Lowest ? 255 : 0;
-    else
-      return Lowest ? INT32_MAX : INT32_MIN;
-  }
-  static Lane lane_identity() { return identity(); }
+  using Lane = T;
   static Lane lift(T x) { return x; }
-  static Lane merge(Lane a, Lane b) {
-    const bool better = Lowest ? b < a : b > a;
-    return better | (b != b) ? b : a;
-  }
-  static Acc join(Acc a, Acc b) { return merge(a, b); }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    if constexpr (static_cast<T>(0.5) != 0) {
-      return run_vectors(p, n);
-    } else {
-      T best = identity();
-      for (int64_t i = 0; i < n; i++) best = merge(best, p[i]);
-      return best;
-    }
+  static Acc run(const T* p, int64_t n) {
+    return run_vectors(p, n, [](Vec<T> x) { return x; });
   }
 
- private:
+ protected:
   static MYELIN_INLINE Vec<T> pick(Vec<T> a, Vec<T> b) { return Lowest ? min_nan(a, b) : max_nan(a, b); }
-  static T run_vectors(const T* p, int64_t n) {
+  template <class F>
+  static MYELIN_INLINE T run_vectors(const T* p, int64_t n, const F& map) {
     constexpr int N = Vec<T>::N;
-    const Vec<T> none = set1<T>(identity());
+    const Vec<T> none = set1<T>(nothing_of<T, Pick<Lowest>>());
     Vec<T> a = none, b = none, c = none, d = none;
     const int64_t quarter = n / (4 * N) * N, far = n >= kLongRun<T> ? quarter : N, step = n >= kLongRun<T> ? N : 4 * N;
     int64_t i = 0;
     for (const T* q = p; i < 4 * quarter; i += 4 * N, q += step) {
-      a = pick(load(q), a);
-      b = pick(load(q + far), b);
-      c = pick(load(q + 2 * far), c);
-      d = pick(load(q + 3 * far), d);
+      a = pick(map(load(q)), a);
+      b = pick(map(load(q + far)), b);
+      c = pick(map(load(q + 2 * far)), c);
+      d = pick(map(load(q + 3 * far)), d);
     }
-    for (; i + N <= n; i += N) a = pick(load(p + i), a);
+    for (; i + N <= n; i += N) a = pick(map(load(p + i)), a);
     if (i < n) {
       const int left = static_cast<int>(n - i);
-      b = pick(select(first_n<T>(left), load_n(p + i, left), none), b);
+      b = pick(select(first_n<T>(left), map(load_n(p + i, left)), none), b);
     }
     const Vec<T> all = pick(pick(a, b), pick(c, d));
     return Lowest ? reduce_min(all) : reduce_max(all);
   }
 };
 
+template <bool Lowest>
+struct Extreme<int32_t, Lowest> {
+  using In = int32_t;
+  using Join = Pick<Lowest>;
+  using Acc = int32_t;
+  using Lane = int32_t;
+  static int32_t lift(int32_t x) { return x; }
+  static int32_t run(const int32_t* p, int64_t n) {
+    int32_t best = nothing_of<int32_t, Join>();
+    for (int64_t i = 0; i < n; i++) best = Join::of(best, p[i]);
+    return best;
+  }
+};
+
+// The extreme of |x|; the greatest of nothing is 0.
+template <bool Lowest>
+struct PickAbs : Pick<Lowest> {
+  static constexpr double kNothing = Lowest ? INFINITY : 0;
+};
+template <class T, bool Lowest>
+struct ExtremeAbs : Extreme<T, Lowest> {
+  using Join = PickAbs<Lowest>;
+  static T lift(T x) { return x < 0 ? -x : x; }
+  static T run(const T* p, int64_t n) {
+    return Extreme<T, Lowest>::run_vectors(p, n, [](Vec<T> x) { return abs(x); });
+  }
+};
+
 template <class T>
 struct CountNonzero {
   using In = T;
-  using Lane = int32_t;
+  using Join = Add;
   using Acc = int64_t;
-  static Acc identity() { return 0; }
-  static Lane lane_identity() { return 0; }
+  using Lane = int32_t;
   static Lane lift(T x) { return x != 0; }
-  static Lane merge(Lane a, Lane b) { return a + b; }
-  static Acc join(Acc a, Acc b) { return a + b; }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
+  static Acc run(const T* p, int64_t n) {
     int64_t total = 0;
     for (int64_t i = 0; i < n; i += 4096) {
       const int count = static_cast<int>(n - i < 4096 ? n - i : 4096);
@@ -202,15 +216,17 @@ struct CountNonzero {
 };
 
 // Squares in double: neither overflows nor underflows for float.
-MYELIN_INLINE Vec<double> add_squares(Vec<double> sum, Vec<double> x) { return fma(x, x, sum); }
 template <class T>
-struct SumSquares : Sum<double> {
+struct SumSquares {
   using In = T;
+  using Join = Add;
+  using Acc = double;
+  using Lane = double;
   static double lift(T x) { return static_cast<double>(x) * static_cast<double>(x); }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
+  static Acc run(const T* p, int64_t n) {
     double total = 0;
-    for (; n > kBlock; n -= kBlock, p += kBlock) total += block(p, kBlock);
-    return total + block(p, n);
+    for (int64_t i = 0; i < n; i += kBlock) total += block(p + i, n - i < kBlock ? n - i : kBlock);
+    return total;
   }
 
  private:
@@ -221,107 +237,95 @@ struct SumSquares : Sum<double> {
       const Vec<T> x = n - i >= N ? load(p + i) : load_n(p + i, static_cast<int>(n - i));
       if constexpr (sizeof(T) == 4) {
         const DoublePair pair = widen(x);
-        a = add_squares(a, pair.low);
-        b = add_squares(b, pair.high);
+        a = fma(pair.low, pair.low, a);
+        b = fma(pair.high, pair.high, b);
       } else {
-        a = add_squares(a, x);
+        a = fma(x, x, a);
       }
     }
     return reduce_add(a + b);
   }
 };
 
-template <class T>
-struct MaxAbs : Extreme<T, false> {
-  using In = T;
-  static T identity() { return 0; }
-  static T lift(T x) { return x < 0 ? -x : x; }
-  __attribute__((noinline)) static T run(const T* p, int64_t n) {
-    constexpr int N = Vec<T>::N;
-    Vec<T> a = zero<T>();
-    for (int64_t i = 0; i < n; i += N)
-      a = max_nan(abs(n - i >= N ? load(p + i) : load_n(p + i, static_cast<int>(n - i))), a);
-    return reduce_max(a);
+// --- the loops of a struct R, as the engine takes them
+
+template <class R>
+void run_of(void* acc, const void* p, int64_t n) {
+  typename R::Acc& to = *static_cast<typename R::Acc*>(acc);
+  to = R::Join::of(to, R::run(static_cast<const typename R::In*>(p), n));
+}
+
+template <class Acc, class From, class Join>
+void join_of(void* acc, const void* other, int64_t n) {
+  Acc* to = static_cast<Acc*>(acc);
+  const From* from = static_cast<const From*>(other);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) to[i] = Join::of(to[i], static_cast<Acc>(from[i]));
+}
+template <class Acc, class Lane, class Join>
+void flush_of(void* acc, const void* lanes, int64_t n, int64_t) {
+  join_of<Acc, Lane, Join>(acc, lanes, n);
+}
+
+template <class R>
+void gather_of(void* lanes, const void* from, int64_t stride, int64_t rows, int64_t width, int64_t) {
+  using Join = typename R::Join;
+  typename R::Lane* lane = static_cast<typename R::Lane*>(lanes);
+  const typename R::In* p = static_cast<const typename R::In*>(from);
+  for (; rows >= 8; rows -= 8, p += 8 * stride) {
+    const auto *p1 = p + stride, *p2 = p1 + stride, *p3 = p2 + stride, *p4 = p3 + stride, *p5 = p4 + stride,
+               *p6 = p5 + stride, *p7 = p6 + stride;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < width; i++) {
+      const auto low = Join::of(Join::of(R::lift(p[i]), R::lift(p1[i])), Join::of(R::lift(p2[i]), R::lift(p3[i])));
+      const auto high = Join::of(Join::of(R::lift(p4[i]), R::lift(p5[i])), Join::of(R::lift(p6[i]), R::lift(p7[i])));
+      lane[i] = Join::of(lane[i], Join::of(low, high));
+    }
   }
+  for (; rows > 0; rows--, p += stride) {
+#pragma GCC ivdep
+    for (int64_t i = 0; i < width; i++) lane[i] = Join::of(lane[i], R::lift(p[i]));
+  }
+}
+
+template <class R>
+void short_rows_of(void* acc, const void* from, int64_t next, int64_t rows, int64_t step, int64_t count) {
+  typename R::Acc* to = static_cast<typename R::Acc*>(acc);
+  const typename R::In* p = static_cast<const typename R::In*>(from);
+  for (int64_t i = 0; i < rows; i++, p += next)
+    for (int64_t j = 0; j < count; j++) to[i] = R::Join::of(to[i], static_cast<typename R::Acc>(R::lift(p[j * step])));
+}
+
+template <class A, class Join>
+inline constexpr A kNothingOf = nothing_of<A, Join>();
+
+template <class R>
+inline constexpr Reducer reducer_of = {
+    sizeof(typename R::In),
+    sizeof(typename R::Acc),
+    &kNothingOf<typename R::Acc, typename R::Join>,
+    &kNothingOf<typename R::Lane, typename R::Join>,
+    sizeof(typename R::Lane),
+    run_of<R>,
+    join_of<typename R::Acc, typename R::Acc, typename R::Join>,
+    flush_of<typename R::Acc, typename R::Lane, typename R::Join>,
+    gather_of<R>,
+    short_rows_of<R>,
 };
 
-template <class T>
-struct MinAbs : Extreme<T, true> {
-  static T lift(T x) { return x < 0 ? -x : x; }
-  __attribute__((noinline)) static T run(const T* p, int64_t n) {
-    T best = static_cast<T>(INFINITY);
-    for (int64_t i = 0; i < n; i++) best = Extreme<T, true>::merge(best, lift(p[i]));
-    return best;
-  }
-};
+// The result is the partial one.
+template <class Acc, class Out>
+void finish_same(const double*, const void* acc, int64_t n, int64_t, void* out, int64_t stride) {
+  for (int64_t i = 0; i < n; i++)
+    static_cast<Out*>(out)[i * stride] = static_cast<Out>(static_cast<const Acc*>(acc)[i]);
+}
 
-// Count, mean and sum of squared deviations; parts are joined by Chan's formula.
-struct Spread {
-  double count, mean, squares;
-};
-
-template <class T>
-struct Moments {
-  using In = T;
-  using Acc = Spread;
-  // Of a column: sums of distances from one of its elements, which is at most √count deviations away from the mean, so
-  // little is lost in squares − sum² / count.
-  struct Lane {
-    double count, origin, sum, squares;
-    explicit operator Spread() const {
-      if (count == 0) return {0, 0, 0};
-      return {count, origin + sum / count, squares - sum * sum / count};
-    }
-  };
-  static Acc identity() { return {0, 0, 0}; }
-  static Lane lane_identity() { return {0, 0, 0, 0}; }
-  static Lane lift(T x) { return {1, static_cast<double>(x), 0, 0}; }
-  static Lane merge(const Lane& a, const Lane& b) {
-    const double origin = a.count == 0 ? b.origin : a.origin;
-    const double gap = a.count == 0 ? 0 : b.origin - a.origin;
-    return {a.count + b.count, origin, a.sum + b.sum + b.count * gap,
-            a.squares + b.squares + gap * (2 * b.sum + b.count * gap)};
-  }
-  static Acc join(const Acc& a, const Acc& b) {
-    if (a.count == 0) return b;
-    if (b.count == 0) return a;
-    const double count = a.count + b.count, gap = b.mean - a.mean;
-    return {count, a.mean + gap * (b.count / count), a.squares + b.squares + gap * gap * (a.count * b.count / count)};
-  }
-  __attribute__((noinline)) static Acc run(const T* p, int64_t n) {
-    const double count = static_cast<double>(n), first = Sum<T>::run(p, n) / count;
-    // The second pass also measures how far the first one was off.
-    constexpr int N = Vec<T>::N;
-    const Vec<double> center = set1<double>(first);
-    Vec<double> sum = zero<double>(), squares = sum, other = sum;
-    const auto add = [&](Vec<double> x) {
-      const Vec<double> d = x - center;
-      sum = sum + d;
-      squares = fma(d, d, squares);
-    };
-    int64_t i = 0;
-    for (; i + N <= n; i += N) {
-      const Vec<T> x = load(p + i);
-      if constexpr (sizeof(T) == 4) {
-        const DoublePair pair = widen(x);
-        const Vec<double> low = pair.low - center, high = pair.high - center;
-        sum = sum + (low + high);
-        squares = fma(low, low, squares);
-        other = fma(high, high, other);
-      } else {
-        add(x);
-      }
-    }
-    double total = reduce_add(sum), of_squares = reduce_add(squares + other);
-    for (; i < n; i++) {
-      const double d = static_cast<double>(p[i]) - first;
-      total += d;
-      of_squares += d * d;
-    }
-    const double off = total / count;
-    return {count, first + off, of_squares - total * off};
-  }
-};
+// The root of the partial result, a double.
+template <class Out>
+void finish_root(const double*, const void* acc, int64_t n, int64_t, void* out, int64_t stride) {
+  for (int64_t i = 0; i < n; i++)
+    static_cast<Out*>(out)[i * stride] = static_cast<Out>(root(static_cast<const double*>(acc)[i]));
+}
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

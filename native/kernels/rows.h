@@ -51,24 +51,19 @@ __attribute__((flatten)) void vector_row1(const void* functor, int64_t n, char* 
                         [=](int64_t i, int k) { return f(load_part(x + i, k)); });
 }
 
-// out[i] = f(in[0][i], in[1][i]); either may be one element.
+// out[i] = f(in[0][i], in[1][i]); either may be one element, which then is read again and again from a vector of it.
 template <class T, class F>
 __attribute__((flatten)) void vector_row2(const void* functor, int64_t n, char* out, const char* const* in,
                                           uint32_t flags) {
   const F f = *static_cast<const F*>(functor);
-  const T *a = as<T>(in[0]), *b = as<T>(in[1]);
-  T* y = as<T>(out);
-  const bool stream = (flags & kStreamOut) != 0;
-  const uint32_t scalars = flags & ~kStreamOut;
-  if (scalars == 0) {
-    put_vectors<1>(stream, y, n, [=](int64_t i, int k) { return f(load_part(a + i, k), load_part(b + i, k)); });
-  } else if (scalars == 1) {
-    const Vec<T> value = set1<T>(*a);
-    put_vectors<1>(stream, y, n, [=](int64_t i, int k) { return f(value, load_part(b + i, k)); });
-  } else {
-    const Vec<T> value = set1<T>(*b);
-    put_vectors<1>(stream, y, n, [=](int64_t i, int k) { return f(load_part(a + i, k), value); });
-  }
+  constexpr int N = Vec<T>::N;
+  alignas(64) T one[N];
+  const bool one_a = (flags & 1) != 0, one_b = (flags & 2) != 0;
+  if (one_a || one_b) store(one, set1<T>(*as<T>(in[one_a ? 0 : 1])));
+  const T *a = one_a ? one : as<T>(in[0]), *b = one_b ? one : as<T>(in[1]);
+  const int64_t step_a = one_a ? 0 : 1, step_b = one_b ? 0 : 1;
+  put_vectors<1>((flags & kStreamOut) != 0, as<T>(out), n,
+                 [=](int64_t i, int k) { return f(load_part(a + i * step_a, k), load_part(b + i * step_b, k)); });
 }
 
 // The same for two vectors that are never one element.
@@ -96,6 +91,8 @@ __attribute__((flatten)) void vector_row3(const void* functor, int64_t n, char* 
   }
 }
 
+inline constexpr int64_t kPlainBlock = 512;
+
 // out[i] = f(in[0][i]), f: From → To.
 template <class From, class To, class F>
 void plain_row1(const void* functor, int64_t n, char* out, const char* const* in, uint32_t) {
@@ -106,40 +103,23 @@ void plain_row1(const void* functor, int64_t n, char* out, const char* const* in
   for (int64_t i = 0; i < n; i++) y[i] = static_cast<To>(f(x[i]));
 }
 
-// out[i] = f(in[0][i], in[1][i]), f: From × From → To; either may be one element.
+// out[i] = f(in[0][i], in[1][i]), f: From × From → To; either may be one element, of which a block is made then.
 template <class From, class To, class F>
 void plain_row2(const void* functor, int64_t n, char* out, const char* const* in, uint32_t scalars) {
   const F f = *static_cast<const F*>(functor);
-  const From *a = as<From>(in[0]), *b = as<From>(in[1]);
-  To* y = as<To>(out);
-  if (scalars == 0) {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) y[i] = static_cast<To>(f(a[i], b[i]));
-  } else if (scalars == 1) {
-    const From value = *a;
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) y[i] = static_cast<To>(f(value, b[i]));
-  } else {
-    const From value = *b;
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) y[i] = static_cast<To>(f(a[i], value));
+  alignas(64) From one[kPlainBlock];
+  if (scalars != 0) {
+    const int64_t most = n < kPlainBlock ? n : kPlainBlock;
+    move_elements(reinterpret_cast<char*>(one), sizeof(From), in[scalars - 1], 0, most, sizeof(From));
   }
-}
-
-__attribute__((noinline)) inline Status check_operands(const Call& c, int inputs) {
-  if (c.nin != inputs || c.nout != 1) return kBadParameter;
-  for (int k = 0; k < inputs; k++)
-    if (!broadcasts_to(c.in[k], c.out[0])) return kBadShape;
-  return kOk;
-}
-
-// One call of a row function, `streams` if it heeds kStreamOut; the operands are checked.
-__attribute__((noinline)) inline Status run_rows(const Call& c, RowFn row, const void* functor, int64_t grain,
-                                                 bool one_scalar, bool streams = false) {
-  const View* in[kMaxOperands];
-  for (int k = 0; k < c.nin; k++) in[k] = &c.in[k];
-  run_elementwise(*c.pool, RowOp{row, functor, grain, one_scalar, streams}, c.out[0], in, c.nin);
-  return kOk;
+  for (int64_t at = 0; at < n; at += kPlainBlock) {
+    const int64_t count = n - at < kPlainBlock ? n - at : kPlainBlock;
+    const From* a = (scalars & 1) != 0 ? one : as<From>(in[0]) + at;
+    const From* b = (scalars & 2) != 0 ? one : as<From>(in[1]) + at;
+    To* y = as<To>(out) + at;
+#pragma GCC ivdep
+    for (int64_t i = 0; i < count; i++) y[i] = static_cast<To>(f(a[i], b[i]));
+  }
 }
 
 }  // namespace MYELIN_ISA
