@@ -13,8 +13,10 @@ constexpr double kTaskProducts = 5e5;    // multiply-adds of one task
 constexpr double kBatchProducts = 4e6;   // matrices of a batch below this are not split further
 constexpr int64_t kKeptRows = 256;       // of A, above which packing B is little beside the products
 constexpr int64_t kMaxTasks = 128;
-constexpr int64_t kMaxColumns = 64;  // of tasks
-constexpr int64_t kLeastStrips = 4;  // of tiles that a thread takes at a time
+constexpr int64_t kMaxColumns = 64;        // of tasks
+constexpr int64_t kLeastRows = 4 * kRows;  // that a thread takes at a time
+constexpr int64_t kLeastPanels = 4;        // likewise, of so few rows
+constexpr int64_t kMostParts = 8;
 constexpr size_t kLocalBytes = 16 * 1024;
 
 double products(int64_t m, int64_t n, int64_t k) {
@@ -24,7 +26,8 @@ double products(int64_t m, int64_t n, int64_t k) {
 // A whole product on this thread; scratch holds task_bytes.
 template <class T>
 void run_alone(const Product<T>& p, const Plan& plan, T* scratch) {
-  run_task(p, plan, 0, p.m, 0, plan.panels, true, scratch);
+  Own own = {0, plan.panels};
+  run_task(p, plan, 0, p.m, 0, plan.panels, &own, scratch);
 }
 
 // Panels × rows of one task.
@@ -74,11 +77,19 @@ const T* kept_panels(const Product<T>& p, const Call& c) {
 // different speeds end together; whole blocks while there are any to take.
 int64_t rows_to_take(int64_t left, int64_t threads, int64_t block) {
   const int64_t part = left / (2 * threads);
-  return part >= block ? part / block * block : larger(kLeastStrips * kRows, round_up(part, kRows));
+  return part >= block ? part / block * block : larger(kLeastRows, round_up(part, kRows));
 }
 
+// Where a column of tasks goes on: at part `part` of the panels of the rows from `row` on, all in one number.
+struct Place {
+  int64_t row, part;
+  explicit Place(int64_t number) : row(number / kMostParts), part(number % kMostParts) {}
+  static int64_t number(int64_t row, int64_t part) { return row * kMostParts + part; }
+};
+
 // A whole product on the pool. A thread stays in its column of tasks while there are any, so that it packs the panels of B once, and
-// then helps with the next. Every element of C is summed in the same order however the tasks are cut.
+// then helps with the next. The last rows of a column are given out by parts of its panels, so that nobody waits long for the last
+// thread. Every element of C is summed in the same order however the tasks are cut.
 template <class T>
 Status run_together(Product<T> p, const Pool& pool) {
   const Plan plan = make_plan(&p);
@@ -88,7 +99,8 @@ Status run_together(Product<T> p, const Pool& pool) {
   const int64_t columns = divide_up(plan.panels, panels), down = divide_up(p.m, rows);
   const int64_t workers = smaller(pool.threads, columns * down);
   const size_t bytes = task_bytes(p, plan, panels);
-  const bool shrink = workers > 1 && rows >= 3 * kLeastStrips * kRows;
+  const bool shrink = workers > 1 && rows >= 3 * kLeastRows;
+  const int64_t sharers = divide_up(workers, columns);
   int64_t next[kMaxColumns] = {};
   int32_t failed = 0;
   parallel_for(pool, workers, 1, [&](int64_t begin, int64_t end, int worker) {
@@ -98,17 +110,24 @@ Status run_together(Product<T> p, const Pool& pool) {
       for (int64_t c = 0; c < columns; c++) {
         const int64_t column = (unit * columns / workers + c) % columns, j = column * panels;
         const int64_t j1 = smaller(plan.panels, j + panels);
-        bool fresh = true;
+        Own whole = {j, j1};
         for (;;) {
-          int64_t i = __atomic_load_n(&next[column], __ATOMIC_RELAXED), end = 0;
+          int64_t place = __atomic_load_n(&next[column], __ATOMIC_RELAXED), after = 0, end = 0, parts = 1;
           do {
-            const int64_t left = p.m - i;
-            end = i + smaller(left, shrink ? rows_to_take(left, divide_up(workers, columns), plan.rows) : rows);
-          } while (i < p.m &&
-                   !__atomic_compare_exchange_n(&next[column], &i, end, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+            const int64_t i = Place(place).row, left = p.m - i;
+            const int64_t take = shrink ? rows_to_take(left, sharers, plan.rows) : rows;
+            end = i + smaller(left, take);
+            parts = shrink && take == kLeastRows ? larger(1, smaller(kMostParts, (j1 - j) / kLeastPanels)) : 1;
+            const int64_t part = Place(place).part + 1;
+            after = part < parts ? Place::number(i, part) : Place::number(end, 0);
+          } while (Place(place).row < p.m && !__atomic_compare_exchange_n(&next[column], &place, after, true,
+                                                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+          const auto [i, part] = Place(place);
           if (i >= p.m) break;
-          run_task(p, plan, i, end, j, j1, fresh, own);
-          fresh = !holds(p, j1 - j);
+          const int64_t wide = divide_up(j1 - j, parts), from = j + part * wide, to = smaller(j1, from + wide);
+          if (from >= to) continue;
+          Own some = {from, to};
+          run_task(p, plan, i, end, from, to, parts == 1 || whole.panels ? &whole : &some, own);
         }
       }
     }

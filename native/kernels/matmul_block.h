@@ -209,23 +209,32 @@ void run_panel(const Product<T>& p, const Plan& plan, int64_t k0, int64_t i0, in
   }
 }
 
-// Rows [i0, i1) × panels [j0, j1) of C. own has task_bytes for so many panels. Unless `fresh`, it holds these panels from the last
-// call, which holds() must allow.
+// What a thread has packed into its own memory, which has task_bytes for panels [j0, j1) of B: these, if `panels`, for which holds()
+// must allow it; and the block of A that begins at (i, k).
+struct Own {
+  int64_t j0, j1;
+  bool panels = false;
+  int64_t i = -1, i1 = 0, k = 0;
+};
+
+// Rows [i0, i1) × panels [j0, j1) of C. Without o->panels, o must say the same panels.
 template <class T>
-void run_task(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, bool fresh,
-              T* own) {
+void run_task(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Own* o, T* own) {
   constexpr int64_t W = kColumns<T>;
-  const bool all = holds(p, j1 - j0);
+  const bool all = holds(p, o->j1 - o->j0);
   const int64_t most = kHoldBytes / (W * plan.depth * static_cast<int64_t>(sizeof(T)));
   T* const panels = own + block_size(p, plan);
   for (int64_t k0 = 0; k0 == 0 || k0 < p.k; k0 += plan.depth) {
     const int64_t depth = smaller(plan.depth, p.k - k0);
     for (int64_t group = j0; group < j1; group += most) {
-      const int64_t end = smaller(j1, group + most), from = larger(group, plan.packed);
-      T* const packed = panels + (all ? k0 * larger(0, j1 - from) * W : 0);
+      const int64_t end = smaller(j1, group + most), from = larger(all ? o->j0 : group, plan.packed);
+      T* const packed = panels + (all ? k0 * larger(0, o->j1 - from) * W : 0);
       for (int64_t i = i0; i < i1; i += plan.rows) {
         const int64_t height = smaller(plan.rows, i1 - i);
-        if (plan.pack_a) pack_rows(p.a + i * p.ars + k0 * p.acs, p.ars, p.acs, height, p.m - i, depth, own);
+        if (plan.pack_a && !(o->i == i && o->i1 == i + height && o->k == k0)) {
+          pack_rows(p.a + i * p.ars + k0 * p.acs, p.ars, p.acs, height, p.m - i, depth, own);
+          o->i = i, o->i1 = i + height, o->k = k0;
+        }
         for (int64_t panel = group; panel < end; panel++) {
           const int64_t j = panel * W;
           const T* const source = p.b + j * p.bcs + k0 * p.brs;
@@ -235,7 +244,7 @@ void run_task(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int
           } else if (panel >= from) {
             T* const to = packed + (panel - from) * depth * W;
             const int columns = static_cast<int>(smaller(W, p.n - j));
-            if (!(fresh && i == i0)) {
+            if (o->panels || i > i0) {
               b.b = to, b.bs = W;
             } else if (p.bcs == 1 && columns == W && strip_rows(height) == kRows) {
               b.copy = to;
@@ -250,6 +259,7 @@ void run_task(const Product<T>& p, const Plan& plan, int64_t i0, int64_t i1, int
       }
     }
   }
+  o->panels = all;
 }
 
 }  // namespace MYELIN_ISA

@@ -42,10 +42,25 @@ MYELIN_INLINE void accumulate(int64_t depth, const T* a, int64_t ars, int64_t ac
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) acc[i][v] = zero<T>();
   }
-  int64_t at = 0;
+  int64_t k = 0, at = 0;
+  if constexpr (R == kRows && V == kVectors && Packed && !Copy) {
+    // Panels of constant width, with fewer instructions. They count: while a neighbour computes on the other half of a core, instructions
+    // issue at half their rate, and products with their loads alone need 20 in 6 cycles. Fetching A ahead took one more.
 #pragma GCC unroll 4
-  for (int64_t k = 0; k < depth; k++) {
-    if constexpr (Packed) prefetch(a + 32 * kRows);
+    for (; bs == kColumns<T> && k < depth; k++, a += kRows, b += kColumns<T>) {
+      Vec<T> bv[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) bv[v] = load(b + v * N);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; i++) {
+        const Vec<T> av = set1<T>(a[i]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++) acc[i][v] = fma(av, bv[v], acc[i][v]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (; k < depth; k++) {
     Vec<T> bv[V];
 #pragma GCC unroll 4
     for (int v = 0; v < V; v++) bv[v] = load(b + v * N);

@@ -447,6 +447,9 @@ void run_all(int percent) {
     c.bias = true;
     if (percent < 50) c.samples = 500;
     run_case<T>(c);
+    c = plain(520, 500, 300, ta, tb);  // threads share columns of tasks, and parts of their panels at the end
+    c.samples = 500;
+    run_case<T>(c);
     run_case<T>(plain(1, 1500, 1030, ta, tb));
     run_case<T>(plain(1500, 1, 1030, ta, tb));
     run_case<T>(plain(700, 10, 500, ta, tb));
