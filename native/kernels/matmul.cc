@@ -17,6 +17,7 @@ constexpr int64_t kMaxColumns = 64;        // of tasks
 constexpr int64_t kLeastRows = 4 * kRows;  // that a thread takes at a time
 constexpr int64_t kLeastPanels = 4;        // likewise, of so few rows
 constexpr int64_t kMostParts = 8;
+constexpr int64_t kMaxFields = 256;  // columns of tasks, or parts of their rows
 constexpr size_t kLocalBytes = 16 * 1024;
 
 double products(int64_t m, int64_t n, int64_t k) {
@@ -100,34 +101,38 @@ Status run_together(Product<T> p, const Pool& pool) {
   const int64_t workers = smaller(pool.threads, columns * down);
   const size_t bytes = task_bytes(p, plan, panels);
   const bool shrink = workers > 1 && rows >= 3 * kLeastRows;
-  const int64_t sharers = divide_up(workers, columns);
-  int64_t next[kMaxColumns] = {};
+  // Every thread begins with rows of its own, the same ones from call to call, which its caches may still hold.
+  const int64_t sharers = divide_up(workers, columns), groups = shrink ? smaller(sharers, kMaxFields / columns) : 1;
+  const int64_t height = round_up(divide_up(p.m, groups), kRows), fields = columns * groups;
+  int64_t next[kMaxFields] = {};
   int32_t failed = 0;
   parallel_for(pool, workers, 1, [&](int64_t begin, int64_t end, int worker) {
     T* const own = bytes == 0 ? nullptr : static_cast<T*>(pool.scratch(pool.self, worker, bytes));
     if (bytes > 0 && !own) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
     for (int64_t unit = begin; unit < end; unit++) {
-      for (int64_t c = 0; c < columns; c++) {
-        const int64_t column = (unit * columns / workers + c) % columns, j = column * panels;
-        const int64_t j1 = smaller(plan.panels, j + panels);
-        Own whole = {j, j1};
+      Own whole = {-1, -1};
+      for (int64_t f = 0; f < fields; f++) {
+        const int64_t field = (unit * fields / workers + f) % fields, j = field / groups * panels;
+        const int64_t j1 = smaller(plan.panels, j + panels), i0 = field % groups * height;
+        const int64_t rows_here = smaller(height, p.m - i0);
+        if (j != whole.j0) whole = {j, j1};
         for (;;) {
-          int64_t place = __atomic_load_n(&next[column], __ATOMIC_RELAXED), after = 0, end = 0, parts = 1;
+          int64_t place = __atomic_load_n(&next[field], __ATOMIC_RELAXED), after = 0, end = 0, parts = 1;
           do {
-            const int64_t i = Place(place).row, left = p.m - i;
-            const int64_t take = shrink ? rows_to_take(left, sharers, plan.rows) : rows;
+            const int64_t i = Place(place).row, left = rows_here - i;
+            const int64_t take = shrink ? rows_to_take(left, divide_up(sharers, groups), plan.rows) : rows;
             end = i + smaller(left, take);
             parts = shrink && take == kLeastRows ? larger(1, smaller(kMostParts, (j1 - j) / kLeastPanels)) : 1;
             const int64_t part = Place(place).part + 1;
             after = part < parts ? Place::number(i, part) : Place::number(end, 0);
-          } while (Place(place).row < p.m && !__atomic_compare_exchange_n(&next[column], &place, after, true,
-                                                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+          } while (Place(place).row < rows_here &&
+                   !__atomic_compare_exchange_n(&next[field], &place, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
           const auto [i, part] = Place(place);
-          if (i >= p.m) break;
+          if (i >= rows_here) break;
           const int64_t wide = divide_up(j1 - j, parts), from = j + part * wide, to = smaller(j1, from + wide);
           if (from >= to) continue;
           Own some = {from, to};
-          run_task(p, plan, i, end, from, to, parts == 1 || whole.panels ? &whole : &some, own);
+          run_task(p, plan, i0 + i, i0 + end, from, to, parts == 1 || whole.panels ? &whole : &some, own);
         }
       }
     }
