@@ -3,6 +3,7 @@
 //   y[n,m,oh,ow] = Σ_{c,kh,kw} weight[m,c,kh,kw] · x[n, c, oh·stride - pad + kh·dilation, …]
 // pad is that before the first row and column; what lies past the end follows from the size of y.
 #include "conv.h"
+#include "vectors.h"
 
 namespace myelin {
 namespace MYELIN_ISA {
@@ -42,26 +43,49 @@ void turn_forward(Axis* axis) {
   axis->step = -axis->step, axis->every = -axis->every;
 }
 
-// y = act(bias) where there is nothing to sum.
+// y = relu(bias) where there is nothing to sum.
 template <class T>
 void fill(const Correlation<T>& job) {
   const int64_t channels = job.groups * job.m, size = larger(1, job.h.out * job.w.out);
-  with_activation(job.activation, [&](auto fused) {
-    parallel_for(*job.call->pool, job.images * channels, larger(1, 65536 / size), [&](int64_t i, int64_t end, int) {
-      for (; i < end; i++) {
-        const int64_t n = i / channels, m = i % channels;
-        const T value = lane(activate<decltype(fused)::value>(set1<T>(job.bias ? job.bias[m] : T(0))), 0);
-        for (int64_t h = 0; h < job.h.out; h++) {
-          T* const y = job.y + n * job.yn + m * job.ym + h * job.yh;
-          if (job.yw == 1) {
-            for (int64_t w = 0; w < job.w.out; w++) y[w] = value;
-          } else {
-            for (int64_t w = 0; w < job.w.out; w++) y[w * job.yw] = value;
-          }
+  parallel_for(*job.call->pool, job.images * channels, larger(1, 65536 / size), [&](int64_t i, int64_t end, int) {
+    for (; i < end; i++) {
+      const int64_t n = i / channels, m = i % channels;
+      const T value = lane(relu_if(job.relu, set1<T>(bias_of(job, m))), 0);
+      for (int64_t h = 0; h < job.h.out; h++) {
+        T* const y = job.y + n * job.yn + m * job.ym + h * job.yh;
+        if (job.yw == 1) {
+          for (int64_t w = 0; w < job.w.out; w++) y[w] = value;
+        } else {
+          for (int64_t w = 0; w < job.w.out; w++) y[w * job.yw] = value;
         }
       }
+    }
+  });
+}
+
+// Activations that are not computed on the way.
+template <int A, class T>
+void activate_all(const Call& c) {
+  T* const y = static_cast<T*>(c.out[0].data);
+  for_chunks(*c.pool, c.out[0].numel, [&](int64_t begin, int64_t end) {
+    for_vectors<T>(end - begin, [&](int64_t i, int k) {
+      T* const p = y + begin + i;
+      store_part(p, activate<A>(load_part(p, k)), k);
     });
   });
+}
+template <class T>
+void activate_rest(const Call& c, int activation) {
+  switch (activation) {
+    case kTanh:
+      return activate_all<kTanh, T>(c);
+    case kSigmoid:
+      return activate_all<kSigmoid, T>(c);
+    case kGelu:
+      return activate_all<kGelu, T>(c);
+    case kGeluTanh:
+      return activate_all<kGeluTanh, T>(c);
+  }
 }
 
 // Where each position reads only itself, an image is one long row.
@@ -120,7 +144,7 @@ Status forward(const Call& c, const ConvShape& s) {
   job.y = static_cast<T*>(c.out[0].data);
   job.yn = s.m * s.oh * s.ow, job.yg = job.m * s.oh * s.ow, job.ym = s.oh * s.ow, job.yh = s.ow, job.yw = 1;
   job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
-  job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
+  job.relu = s.activation == kRelu, job.winograd = s.winograd, job.call = &c;
   return run(job, *c.pool);
 }
 
@@ -135,7 +159,7 @@ Status backward_data(const Call& c, const ConvShape& s) {
   job.yn = s.c * s.h * s.w, job.yg = job.m * s.h * s.w, job.ym = s.h * s.w;
   job.yh = s.stride_h * s.w, job.yw = s.stride_w;
   job.bias = vector_of<T>(c, 2), job.scale = vector_of<T>(c, 3);
-  job.activation = s.activation, job.winograd = s.winograd, job.call = &c;
+  job.relu = s.activation == kRelu, job.winograd = s.winograd, job.call = &c;
   const bool strided = s.stride_h > 1 || s.stride_w > 1, depthwise = strided && depthwise_pays(job.c, job.m);
   if (strided && !depthwise) {
     Correlation<T> all = job;
@@ -193,6 +217,13 @@ Status check_vectors(const Call& c, const View& out) {
   return kOk;
 }
 
+template <class T>
+Status finished(Status (*correlate)(const Call&, const ConvShape&), const Call& c, const ConvShape& s) {
+  const Status status = correlate(c, s);
+  if (status == kOk) activate_rest<T>(c, s.activation);
+  return status;
+}
+
 }  // namespace
 
 Status conv2d(const Call& c) {
@@ -201,7 +232,7 @@ Status conv2d(const Call& c) {
   Status status = read_shape(c, c.in[0], c.in[1], c.out[0], &s);
   if (status == kOk) status = check_vectors(c, c.out[0]);
   if (status != kOk || c.out[0].numel == 0) return status;
-  return c.in[0].dtype == kFloat32 ? forward<float>(c, s) : forward<double>(c, s);
+  return c.in[0].dtype == kFloat32 ? finished<float>(forward<float>, c, s) : finished<double>(forward<double>, c, s);
 }
 
 Status conv2d_backward_data(const Call& c) {
@@ -210,7 +241,8 @@ Status conv2d_backward_data(const Call& c) {
   Status status = read_shape(c, c.out[0], c.in[1], c.in[0], &s);
   if (status == kOk) status = check_vectors(c, c.out[0]);
   if (status != kOk || c.out[0].numel == 0) return status;
-  return c.in[0].dtype == kFloat32 ? backward_data<float>(c, s) : backward_data<double>(c, s);
+  return c.in[0].dtype == kFloat32 ? finished<float>(backward_data<float>, c, s)
+                                   : finished<double>(backward_data<double>, c, s);
 }
 
 Status conv2d_backward_weight(const Call& c) {

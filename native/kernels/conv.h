@@ -14,7 +14,7 @@ struct Axis {
   int64_t in, out, stride, taps, offset, step, first, every;
 };
 
-// y[n,g,m,qh,qw] = act(scale[g,m] · Σ_{c,th,tw} w[g,m,c,kh,kw] · x[n,g,c,ih,iw] + bias[g,m]). Strides in elements; x's columns are
+// y[n,g,m,qh,qw] = relu(scale[g,m] · Σ_{c,th,tw} w[g,m,c,kh,kw] · x[n,g,c,ih,iw] + bias[g,m]). Strides in elements; x's columns are
 // adjacent. y's position (qh, qw) lies at qh·yh + qw·yw.
 template <class T>
 struct Correlation {
@@ -28,7 +28,7 @@ struct Correlation {
   int64_t yn, yg, ym, yh, yw;
   const T* bias;   // (groups·m) or null
   const T* scale;  // likewise
-  int activation;
+  bool relu;
   bool winograd;  // may be used
   const Call* call;
   // Where yh is two rows and yw 2: the size of y, of which the positions in between get what an empty sum gives. 0: they stay.
@@ -136,28 +136,29 @@ void pack_filters(const Correlation<T>& job, int64_t group, int64_t panel, T* pa
   }
 }
 
-template <int A>
-struct Fused {
-  static constexpr int value = A;
-};
-// body(Fused<activation>{})
-template <class F>
-inline void with_activation(int activation, const F& body) {
-  switch (activation) {
-    case kRelu:
-      return body(Fused<kRelu>{});
-    case kTanh:
-      return body(Fused<kTanh>{});
-    case kSigmoid:
-      return body(Fused<kSigmoid>{});
-    case kGelu:
-      return body(Fused<kGelu>{});
-    case kGeluTanh:
-      return body(Fused<kGeluTanh>{});
-    default:
-      return body(Fused<kNoActivation>{});
-  }
+template <class T>
+T scale_of(const Correlation<T>& job, int64_t channel) {
+  return job.scale ? job.scale[channel] : T(1);
 }
+template <class T>
+T bias_of(const Correlation<T>& job, int64_t channel) {
+  return job.bias ? job.bias[channel] : T(0);
+}
+template <class T>
+MYELIN_INLINE Vec<T> relu_if(bool relu, Vec<T> v) {
+  return relu ? max_nan(v, zero<T>()) : v;
+}
+// What becomes of a channel's sums, or of one's a lane.
+template <class T>
+struct Finish {
+  Vec<T> scale, bias;
+  bool relu;
+
+  Finish(Vec<T> by, Vec<T> more, bool positive) : scale(by), bias(more), relu(positive) {}
+  Finish(const Correlation<T>& job, int64_t channel)
+      : Finish(set1<T>(scale_of(job, channel)), set1<T>(bias_of(job, channel)), job.relu) {}
+  MYELIN_INLINE Vec<T> operator()(Vec<T> sum) const { return relu_if(relu, fma(scale, sum, bias)); }
+};
 
 // The general way: any geometry with taps and channels, taps in order of growing input position. Of each dimension one axis, or those
 // of two phases, in place of the job's: then y's positions q·2 and q·2 + 1 are theirs, and yh and yw what all positions are apart.

@@ -179,19 +179,17 @@ struct DepthwiseTask {
     });
   }
 
-  template <int A>
   void put_windows(const Window* windows, int count, const Finish<T>& finish, const T* tile, T* y) const {
     constexpr int N = Vec<T>::N;
-    const Vec<T> scale = set1<T>(finish.scale), bias = set1<T>(finish.bias);
     for (int v = 0; v < count; v++) {
-      const Vec<T> even = activate<A>(fma(scale, load(tile + v * N), bias));
+      const Vec<T> even = finish(load(tile + v * N));
       T* const to = y + windows[v].to;
       const int n = static_cast<int>(windows[v].count);
       if (plan.w.phases == 1) {
         store_part(to, even, n);
         continue;
       }
-      const Vec<T> odd = activate<A>(fma(scale, load(tile + (kSlots + v) * N), bias));
+      const Vec<T> odd = finish(load(tile + (kSlots + v) * N));
       store_part(to, zip<0>(even, odd), n < N ? n : N);
       if (n > N) store_part(to + N, zip<1>(even, odd), n - N);
     }
@@ -212,9 +210,7 @@ struct DepthwiseTask {
           depthwise_table<T>.windows[count - 1](depth, weights + k, at + k, b, tile + pw * kSlots * Vec<T>::N);
           k += depth;
         }
-        T* const row = y + ph * job.yh;
-        with_activation(finish.activation,
-                        [&](auto fused) { put_windows<decltype(fused)::value>(list + s, count, finish, tile, row); });
+        put_windows(list + s, count, finish, tile, y + ph * job.yh);
       }
     }
   }
@@ -227,7 +223,9 @@ bool depthwise_pays(int64_t c, int64_t m) { return (m == 1 && c <= kMostChannels
 template <class T>
 Status correlate_depthwise(const Correlation<T>& job, const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases,
                            const Pool& pool) {
-  if (job.c == 1 && slides(h, h_phases, w, w_phases)) return slide_planes(job, h, h_phases, w, pool);
+  if constexpr (sizeof(T) == 4) {
+    if (job.c == 1 && slides(h, h_phases, w, w_phases)) return slide_planes(job, h, h_phases, w, pool);
+  }
   const DepthwisePlan plan({h, h_phases}, {w, w_phases}, job.c, Vec<T>::N);
   int64_t taps = 0;
   for (int64_t p = 0; p < h_phases; p++)
@@ -248,9 +246,7 @@ Status correlate_depthwise(const Correlation<T>& job, const Axis* h, int64_t h_p
       task.read(group);
       for (int64_t m = 0; m < job.m; m++) {
         task.read_weights(group, m);
-        const int64_t channel = group * job.m + m;
-        T* const y = job.y + n * job.yn + group * job.yg + m * job.ym;
-        task.slide_windows(finish_of(job, channel), y);
+        task.slide_windows(Finish<T>(job, group * job.m + m), job.y + n * job.yn + group * job.yg + m * job.ym);
       }
     }
   });
@@ -265,7 +261,7 @@ Status correlate_weights_depthwise(const ConvShape& s, const T* x, const T* dy, 
   const Axis h = {s.h, s.oh, s.stride_h, s.kh, -s.pad_h, s.dilation_h, 0, 1};
   const Axis w = {s.w, s.ow, s.stride_w, s.kw, -s.pad_w, s.dilation_w, 0, 1};
   const DepthwisePlan plan({&h, 1}, {&w, 1}, c, N);
-  const bool slide = c == 1 && slides(&h, 1, &w, 1);
+  const bool slide = sizeof(T) == 4 && c == 1 && slides(&h, 1, &w, 1);
   const int64_t by_plane = slide ? 1 : plan.bands.count, planes = s.n * by_plane;
   const int64_t splits = smaller(planes, divide_up(kWantedTasks, s.groups));
   const int64_t size = m * c * taps;  // weights of a group
@@ -299,8 +295,9 @@ Status correlate_weights_depthwise(const ConvShape& s, const T* x, const T* dy, 
       for (int64_t i = planes * split / splits, last = planes * (split + 1) / splits; i < last; i++) {
         const Band band = band_at(plan.bands, s.n, s.oh, s.ow, i);
         if (slide) {
-          slide_weights(h, w, x + (i * s.c + group) * s.h * s.w, dy + (i * s.m + group * m) * s.oh * s.ow, m, copy,
-                        sums);
+          if constexpr (sizeof(T) == 4)
+            slide_weights(h, w, x + (i * s.c + group) * s.h * s.w, dy + (i * s.m + group * m) * s.oh * s.ow, m, copy,
+                          sums);
           if (++summed < together && i + 1 < last) continue;
           for (int64_t k = 0; k < size; k++) store(total + k * N, load(total + k * N) + load(sums + k * N));
           memset(sums, 0, static_cast<size_t>(vectors) * sizeof(T));

@@ -5,27 +5,16 @@
 namespace myelin {
 namespace MYELIN_ISA {
 
-inline constexpr double kDepthwiseTask = 1.5e5;  // multiply-adds of a task, about
-
-// What is done to a channel's sums.
-template <class T>
-struct Finish {
-  T scale, bias;
-  int activation;
-};
-template <class T>
-Finish<T> finish_of(const Correlation<T>& job, int64_t channel) {
-  return {job.scale ? job.scale[channel] : T(1), job.bias ? job.bias[channel] : T(0), job.activation};
-}
-
 template <bool B>
 struct Inside {
   static constexpr bool value = B;
 };
 
+inline constexpr double kDepthwiseTask = 1.5e5;  // multiply-adds of a task, about
+
 // Whether the windows are those of slide_planes: 3×3, padding 1, stride 1 or 2 or the gradient of such.
 bool slides(const Axis* h, int64_t h_phases, const Axis* w, int64_t w_phases);
-// correlate_depthwise() for such windows and groups of one input channel.
+// correlate_depthwise() for such windows and groups of one input channel. Of float32, as are the sums below.
 template <class T>
 Status slide_planes(const Correlation<T>& job, const Axis* h, int64_t phases, const Axis* w, const Pool& pool);
 // sums(channel, tap) += the products of a plane of x with each of `count` planes of dy for each of the 9 taps, lane by lane. zeros: a

@@ -141,33 +141,25 @@ MYELIN_INLINE void store_alternate(T* y, Vec<T> v) {
   store(y + N - 1, shuffle<SpreadLanes<N, 1, 1>>(v, load(y + N - 1)));
 }
 
-// y = act(scale · (y-part + v) + bias), n elements `stride` apart.
-template <int A, class T>
-MYELIN_INLINE void put(T* y, int64_t stride, Vec<T> v, int n, bool add, bool last, Vec<T> scale, Vec<T> bias) {
+// y = finish(y-part + v), n elements `stride` apart.
+template <class T>
+MYELIN_INLINE void put(T* y, int64_t stride, Vec<T> v, int n, bool add, bool last, const Finish<T>& finish) {
   if (stride == 2 && n == Vec<T>::N) {
     if (add) v = v + load_stepped<T, 2>(y, 2, n);
-    if (last) v = activate<A>(fma(scale, v, bias));
+    if (last) v = finish(v);
     return store_alternate(y, v);
   }
   if (add) v = v + load_strided(y, stride, n);
-  if (last) v = activate<A>(fma(scale, v, bias));
+  if (last) v = finish(v);
   store_strided(y, stride, v, n);
 }
 
-// What scales and shifts output channel m.
-template <class T>
-struct Channel {
-  Vec<T> scale, bias;
-  Channel(const Correlation<T>& job, int64_t m)
-      : scale(set1<T>(job.scale ? job.scale[m] : T(1))), bias(set1<T>(job.bias ? job.bias[m] : T(0))) {}
-};
-
 // Those of two phases in turns: n columns of y.
-template <int A, class T>
-MYELIN_INLINE void put_zipped(T* y, Vec<T> even, Vec<T> odd, int n, bool add, bool last, const Channel<T>& channel) {
+template <class T>
+MYELIN_INLINE void put_zipped(T* y, Vec<T> even, Vec<T> odd, int n, bool add, bool last, const Finish<T>& finish) {
   constexpr int N = Vec<T>::N;
-  put<A>(y, 1, zip<0>(even, odd), n < N ? n : N, add, last, channel.scale, channel.bias);
-  if (n > N) put<A>(y + N, 1, zip<1>(even, odd), n - N, add, last, channel.scale, channel.bias);
+  put(y, 1, zip<0>(even, odd), n < N ? n : N, add, last, finish);
+  if (n > N) put(y + N, 1, zip<1>(even, odd), n - N, add, last, finish);
 }
 
 // A part of the sum: `channels` input channels from `first` on, whose offsets in the copy are `at`, phase by phase. `weights` are all
@@ -182,12 +174,12 @@ struct Part {
 };
 
 // Panels of kRows channels × pairs of vectors.
-template <int A, class T>
+template <class T>
 void run_rows(const Correlation<T>& job, const DirectPlan& plan, int64_t group, const Spot* list, int64_t count,
               const Part<T>& part, int64_t p0, int64_t p1) {
   constexpr int N = Vec<T>::N, W = kColumns<T>;
   alignas(64) T tile[2][kRows * W];
-  const bool finishing = part.last && (job.bias || job.scale || A != kNoActivation);
+  const bool finishing = part.last && (job.bias || job.scale || job.relu);
   for (int64_t s = 0; s < count; s += kVectors) {
     const int vectors = static_cast<int>(smaller(kVectors, count - s));
     const T* b[kVectors];
@@ -200,7 +192,7 @@ void run_rows(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
     for (int64_t p = p0; p < p1; p++) {
       const int64_t m = p * kRows;
       const int rows = static_cast<int>(smaller(kRows, job.m - m));
-      const MicroRows<T> kernel = direct_table<T>.rows[rows - 1][vectors - 1];
+      auto* const kernel = tile_table<MicroRows<T>>.at[rows - 1][vectors - 1];
       const T* const weights = part.weights + p * (job.c * plan.taps * kRows);
       if (plain) {
         T* out[kVectors];
@@ -222,16 +214,16 @@ void run_rows(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
                part.at + phase.before * part.channels, b, out, W, kStore);
         if (phase.wide + 1 < plan.w.phases) continue;
         for (int r = 0; r < rows; r++) {
-          const Channel<T> channel(job, group * job.m + m + r);
+          const Finish<T> finish(job, group * job.m + m + r);
           for (int v = 0; v < vectors; v++) {
             if (phase.high >= list[s + v].rows) continue;
             T* const to = y[v] + (m + r) * job.ym + phase.high * job.yh;
             const Vec<T> first = load(tile[0] + r * W + v * N);
             const int n = static_cast<int>(list[s + v].count);
             if (plan.w.phases == 2) {
-              put_zipped<A>(to, first, load(tile[1] + r * W + v * N), n, part.add, part.last, channel);
+              put_zipped(to, first, load(tile[1] + r * W + v * N), n, part.add, part.last, finish);
             } else {
-              put<A>(to, job.yw, first, n, part.add, part.last, channel.scale, channel.bias);
+              put(to, job.yw, first, n, part.add, part.last, finish);
             }
           }
         }
@@ -241,7 +233,7 @@ void run_rows(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
 }
 
 // The finished tile(s) of positions list[0 … rows - 1] × channels from m on, turned: turned[j·kTurnedStride + i], of two phases.
-template <int A, class T>
+template <class T>
 void put_spots(const Correlation<T>& job, const DirectPlan& plan, const Phase& phase, const Spot* list, int rows,
                int64_t group, int64_t m, int columns, const T* even, const T* odd) {
   constexpr int N = Vec<T>::N, S = kTurnedStride<T>;
@@ -255,21 +247,21 @@ void put_spots(const Correlation<T>& job, const DirectPlan& plan, const Phase& p
     last = i;
   }
   for (int j = 0; j < columns; j++, even += S, odd += S) {
-    const Channel<T> channel(job, group * job.m + m + j);
+    const Finish<T> finish(job, group * job.m + m + j);
     T* const y = job.y + (m + j) * job.ym + phase.high * job.yh;
     for (int r = 0; r < runs; r++) {
       T* const to = y + list[run[r]].to;
       if (plan.w.phases == 2) {
-        put_zipped<A>(to, load(even + run[r]), load(odd + run[r]), wide[r], false, true, channel);
+        put_zipped(to, load(even + run[r]), load(odd + run[r]), wide[r], false, true, finish);
       } else {
-        put<A>(to, 1, load(even + run[r]), wide[r], false, true, channel.scale, channel.bias);
+        put(to, 1, load(even + run[r]), wide[r], false, true, finish);
       }
     }
   }
 }
 
 // Panels of kColumns channels × kRows positions.
-template <int A, class T>
+template <class T>
 void run_spots(const Correlation<T>& job, const DirectPlan& plan, int64_t group, const Spot* list, int64_t count,
                const Part<T>& part, int64_t p0, int64_t p1) {
   constexpr int N = Vec<T>::N, W = kColumns<T>, S = kTurnedStride<T>;
@@ -282,7 +274,7 @@ void run_spots(const Correlation<T>& job, const DirectPlan& plan, int64_t group,
     T* tile = part.sums ? part.sums + p * plan.tiles * (kRows * W) : own;
     for (int64_t s = 0; s < count; s += kRows) {
       const int rows = static_cast<int>(smaller(kRows, count - s));
-      const MicroSpots<T> kernel = direct_table<T>.spots[rows - 1][(columns + N - 1) / N - 1];
+      auto* const kernel = tile_table<MicroSpots<T>>.at[rows - 1][(columns + N - 1) / N - 1];
       const T* a[kRows];
       for (int i = 0; i < rows; i++) a[i] = part.copy + list[s + i].from;
       for (int64_t i = 0; i < plan.count; i++) {
@@ -292,7 +284,7 @@ void run_spots(const Correlation<T>& job, const DirectPlan& plan, int64_t group,
         if (part.last) {
           turn_tile(tile, rows, columns, turned[phase.wide]);
           if (phase.wide + 1 == plan.w.phases)
-            put_spots<A>(job, plan, phase, list + s, rows, group, m, columns, turned[0], turned[1]);
+            put_spots(job, plan, phase, list + s, rows, group, m, columns, turned[0], turned[1]);
         }
         if (part.sums) tile += kRows * W;
       }
@@ -319,7 +311,7 @@ void copy_block(const Correlation<T>& job, const Dimension& h, const Dimension& 
 
 // Panels [p0, p1) of a band, for which the plan's copies are resized. `copy` holds all its blocks of channels, if `shared`, or is
 // room for one; `sums` is room for a task's tiles.
-template <int A, class T>
+template <class T>
 void run_band(const Correlation<T>& job, const DirectPlan& plan, int64_t group, const Band& band, int64_t p0,
               int64_t p1, const T* packed, bool shared, T* copy, T* sums, int64_t* at, Spot* list) {
   const Dimension &h = plan.h, &w = plan.w;
@@ -353,7 +345,7 @@ void run_band(const Correlation<T>& job, const DirectPlan& plan, int64_t group, 
                           c0 + channels == job.c,
                           plan.sums_size > 0 ? sums - p0 * plan.tiles * (kRows * kColumns<T>) : nullptr};
     for (int64_t p = p0; p < p1; p += step) {
-      const auto run = plan.spots ? run_spots<A, T> : run_rows<A, T>;
+      const auto run = plan.spots ? run_spots<T> : run_rows<T>;
       run(job, plan, group, list, count, part, p, smaller(p1, p + step));
     }
   }
@@ -420,11 +412,8 @@ Status correlate_direct(const Correlation<T>& job, const Axis* h, int64_t h_phas
       const Band band = band_at(plan.bands, job.images, h->out, w->out, rest % plan.bands.count);
       resize(&own, band);
       T* const copy = copies > 0 ? copied + rest * plan.blocks * plan.copy_size : room_for_one;
-      with_activation(job.activation, [&](auto fused) {
-        run_band<decltype(fused)::value>(
-            job, own, group, band, cut * plan.cut, smaller(plan.panels, (cut + 1) * plan.cut),
-            packed + group * plan.panels * panel_size, copies > 0, copy, room_for_one + copy_size, at, list);
-      });
+      run_band(job, own, group, band, cut * plan.cut, smaller(plan.panels, (cut + 1) * plan.cut),
+               packed + group * plan.panels * panel_size, copies > 0, copy, room_for_one + copy_size, at, list);
     }
   });
   return failed ? kOutOfMemory : kOk;

@@ -90,25 +90,11 @@ void micro_images(const Walk& s, const T* x, const T* w, const T* scale, const T
 }
 
 template <class T>
-using MicroImages = void (*)(const Walk&, const T*, const T*, const T*, const T*, T*, int64_t);
-template <class T>
-struct ImagesTable {
-  MicroImages<T> at[kRows][kVectors];
-  template <int R = 0>
-  constexpr void fill() {
-    if constexpr (R < kRows) {
-      fill_row<R>(typename MakeLanes<kVectors>::type{});
-      fill<R + 1>();
-    }
-  }
-  template <int R, int... V>
-  constexpr void fill_row(Lanes<V...>) {
-    ((at[R][V] = micro_images<T, R + 1, V + 1>), ...);
-  }
-  constexpr ImagesTable() : at{} { fill(); }
+struct MicroImages {
+  using Run = void(const Walk&, const T*, const T*, const T*, const T*, T*, int64_t);
+  template <int R, int V>
+  static constexpr Run* run = micro_images<T, R, V>;
 };
-template <class T>
-constexpr ImagesTable<T> images_table{};
 
 // Decided by the shape alone.
 template <class T>
@@ -162,9 +148,9 @@ void turn_images(const T* from, int64_t step, int64_t images, int64_t n, T* to) 
   }
 }
 
-// And back: to[(v·N + i)·step + k] = act(from[(k·V + v)·N + i]). Up to N vectors past the last are read.
-template <int A, class T>
-void turn_back(const T* from, int64_t n, int64_t images, T* to, int64_t step) {
+// And back: to[(v·N + i)·step + k] = relu(from[(k·V + v)·N + i]). Up to N vectors past the last are read.
+template <class T>
+void turn_back(const T* from, bool relu, int64_t n, int64_t images, T* to, int64_t step) {
   constexpr int N = Vec<T>::N;
   const int64_t wide = round_up(images, N);
   for (int64_t at = 0; at < n; at += N) {
@@ -173,7 +159,7 @@ void turn_back(const T* from, int64_t n, int64_t images, T* to, int64_t step) {
     for (int64_t v = 0; v < wide; v += N) {
       Vec<T> r[N];
 #pragma GCC unroll 16
-      for (int i = 0; i < N; i++) r[i] = activate<A>(load(from + (k + i) * wide + v));
+      for (int i = 0; i < N; i++) r[i] = relu_if(relu, load(from + (k + i) * wide + v));
       transpose(r);
 #pragma GCC unroll 16
       for (int i = 0; i < N; i++) {
@@ -203,17 +189,17 @@ void pack_windows(const Correlation<T>& job, int64_t group, int64_t m, int64_t r
 }
 
 // Panel `panel` of a block of `images` images whose turned input is `x`.
-template <int A, class T>
+template <class T>
 void run_panel(const Correlation<T>& job, const ImagesPlan<T>& plan, const Reach& rows, const Reach& columns,
                const T* x, const T* weights, int64_t group, int64_t image, int64_t images, int64_t panel, T* tile) {
   constexpr int N = Vec<T>::N;
   const int64_t m = plan.first(panel, job.m), wide = round_up(images, N), channel = group * job.m + m;
   const int64_t count = plan.first(panel + 1, job.m) - m;
-  const MicroImages<T> micro = images_table<T>.at[count - 1][wide / N - 1];
+  auto* const micro = tile_table<MicroImages<T>>.at[count - 1][wide / N - 1];
   T scale[kRows], shift[kRows];
   for (int64_t i = 0; i < count; i++) {
-    scale[i] = job.scale ? job.scale[channel + i] : T(1);
-    shift[i] = job.bias ? job.bias[channel + i] : T(0);
+    scale[i] = scale_of(job, channel + i);
+    shift[i] = bias_of(job, channel + i);
   }
   Walk walk = {nullptr, nullptr, 0, 0, job.w.taps, job.w.in, job.c, plan.in};
   T* const y = job.y + image * job.yn + group * job.yg + m * job.ym;
@@ -228,10 +214,11 @@ void run_panel(const Correlation<T>& job, const ImagesPlan<T>& plan, const Reach
     }
     // All positions of neighbouring channels lie one after the other.
     if (n == plan.out) {
-      turn_back<A>(tile, count * n, images, y, job.yn);
+      turn_back(tile, job.relu, count * n, images, y, job.yn);
       continue;
     }
-    for (int64_t i = 0; i < count; i++) turn_back<A>(tile + i * n * wide, n, images, y + i * job.ym + p0, job.yn);
+    for (int64_t i = 0; i < count; i++)
+      turn_back(tile + i * n * wide, job.relu, n, images, y + i * job.ym + p0, job.yn);
   }
 }
 
@@ -279,12 +266,9 @@ Status correlate_images(const Correlation<T>& job, bool apart, const Pool& pool)
       const int64_t cut = t % plan.cuts, group = t / plan.cuts % job.groups, block = t / plan.cuts / job.groups;
       const int64_t image = block * plan.images, images = smaller(plan.images, job.images - image);
       turn_images(job.x + image * job.xn + group * job.xg, job.xn, images, job.c * plan.in, copy);
-      const auto run = [&](auto fused) {
-        for (int64_t p = plan.panels * cut / plan.cuts; p < plan.panels * (cut + 1) / plan.cuts; p++)
-          run_panel<decltype(fused)::value>(job, plan, rows, columns, copy, packed + group * window, group, image,
-                                            images, p, copy + plan.copy_size);
-      };
-      with_activation(job.activation, run);
+      for (int64_t p = plan.panels * cut / plan.cuts; p < plan.panels * (cut + 1) / plan.cuts; p++)
+        run_panel(job, plan, rows, columns, copy, packed + group * window, group, image, images, p,
+                  copy + plan.copy_size);
     }
   });
   return failed ? kOutOfMemory : kOk;

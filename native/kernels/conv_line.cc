@@ -11,12 +11,12 @@ namespace {
 constexpr int kMostTaps = 8;
 constexpr int64_t kBandPositions = 4096;  // of a task
 
-// Vectors of columns whose inputs for K taps stay in registers.
-constexpr int line_vectors(int taps) {
+// Vectors of columns whose inputs stay in registers, stride 0 being any.
+constexpr int line_vectors(int stride, int taps) {
 #if defined(__AVX512F__) || defined(__ARM_NEON)
-  return taps > 0 ? 2 : 1;
+  return stride > 0 && taps > 0 ? 2 : 1;
 #else
-  return taps <= 6 ? 2 : 1;
+  return stride > 0 && taps <= 6 ? 2 : 1;
 #endif
 }
 
@@ -33,12 +33,9 @@ template <class T, int K, int V, int S>
 void micro_line(const Line<T>& s, const T* x, int64_t blocks, int lanes, T* y) {
   constexpr int N = Vec<T>::N;
   const int64_t stride = S > 0 ? S : s.stride;
-  const auto finish = [&](Vec<T> sum, T* to) {
-    if (s.relu) sum = activate<kRelu>(sum);
-    store_part(to, sum, lanes);
-  };
+  const auto finish = [&](Vec<T> sum, T* to) { store_part(to, relu_if(s.relu, sum), lanes); };
   const auto read = [&](int t, int v) { return load_stepped<T, S>(x + t * s.step + v * N * stride, stride, N); };
-  if (s.channels == 1) {
+  if (S > 0 && s.channels == 1) {
     Vec<T> w[K];
 #pragma GCC unroll 8
     for (int t = 0; t < K; t++) w[t] = set1<T>(s.weights[t]);
@@ -81,17 +78,21 @@ void micro_line(const Line<T>& s, const T* x, int64_t blocks, int lanes, T* y) {
 
 template <class T>
 using MicroLine = void (*)(const Line<T>&, const T*, int64_t, int, T*);
+// of[0 … 2] of a stride of any, 1 and 2, [taps - 1], of one vector and of most. Float64 takes the general one.
 template <class T>
 struct LineTable {
-  MicroLine<T> one[3][kMostTaps], most[3][kMostTaps];
+  MicroLine<T> of[sizeof(T) == 4 ? 3 : 1][kMostTaps][2];
   template <int S, int... K>
   constexpr void fill(Lanes<K...>) {
-    ((one[S][K] = micro_line<T, K + 1, 1, S>, most[S][K] = micro_line<T, K + 1, line_vectors(K + 1), S>), ...);
+    ((of[S][K][0] = micro_line<T, K + 1, 1, S>), ...);
+    ((of[S][K][1] = micro_line<T, K + 1, line_vectors(S, K + 1), S>), ...);
   }
-  constexpr LineTable() : one{}, most{} {
+  constexpr LineTable() : of{} {
     fill<0>(typename MakeLanes<kMostTaps>::type{});
-    fill<1>(typename MakeLanes<kMostTaps>::type{});
-    fill<2>(typename MakeLanes<kMostTaps>::type{});
+    if constexpr (sizeof(T) == 4) {
+      fill<1>(typename MakeLanes<kMostTaps>::type{});
+      fill<2>(typename MakeLanes<kMostTaps>::type{});
+    }
   }
 };
 template <class T>
@@ -101,16 +102,16 @@ constexpr LineTable<T> line_table{};
 template <class T>
 void run_line(const Axis& w, const Line<T>& line, const T* x, int64_t q0, int64_t q1, T* y, T* edge) {
   constexpr int64_t N = Vec<T>::N;
-  const int s = w.stride <= 2 ? static_cast<int>(w.stride) : 0;
-  const MicroLine<T> one = line_table<T>.one[s][w.taps - 1], most = line_table<T>.most[s][w.taps - 1];
-  const int64_t wide = line_vectors(static_cast<int>(w.taps)) * N, reach = (w.taps - 1) * w.step + 1;
+  const int s = sizeof(T) == 4 && w.stride <= 2 ? static_cast<int>(w.stride) : 0;
+  const MicroLine<T>* const micro = line_table<T>.of[s][w.taps - 1];
+  const int64_t wide = line_vectors(s, static_cast<int>(w.taps)) * N, reach = (w.taps - 1) * w.step + 1;
   for (int64_t q = q0, some = 0; q < q1; q += some) {
     // The last columns are taken together with some before them.
     const int64_t left = q1 - q, each = left > N && q1 - q0 >= wide ? wide : N;
     const int64_t at = left < each && q1 - q0 >= each ? q1 - each : q;
     const int64_t first = at * w.stride + w.offset, span = (each - 1) * w.stride + reach;
     const int lanes = static_cast<int>(smaller(N, q1 - at));
-    const MicroLine<T> run = each == N ? one : most;
+    const MicroLine<T> run = micro[each > N];
     some = smaller(left, each);
     if (first >= 0 && first + span <= w.in) {
       const int64_t room = (w.in - first - span) / (each * w.stride) + 1;
@@ -143,10 +144,9 @@ Status correlate_line(const Correlation<T>& job, const Pool& pool) {
   T* const shift = weights + channels * taps;
   for (int64_t i = 0; i < channels; i++) {
     const T* const from = job.weight + i / job.m * job.wg + i % job.m * job.wm + job.h.first * job.wh;
-    const Finish<T> finish = finish_of(job, i);
     for (int64_t t = 0; t < taps; t++)
-      weights[i * taps + t] = finish.scale * from[(job.w.first + t * job.w.every) * job.ww];
-    shift[i] = finish.bias;
+      weights[i * taps + t] = scale_of(job, i) * from[(job.w.first + t * job.w.every) * job.ww];
+    shift[i] = bias_of(job, i);
   }
   const int64_t n = job.w.out, bands = divide_up(n, kBandPositions), items = job.images * job.groups * bands;
   const double each = static_cast<double>(smaller(n, kBandPositions) * job.m * taps + 100);
@@ -160,18 +160,9 @@ Status correlate_line(const Correlation<T>& job, const Pool& pool) {
     for (int64_t i = begin; i < end; i++) {
       const int64_t band = i % bands, group = i / bands % job.groups, image = i / bands / job.groups;
       const int64_t first = group * job.m, q0 = n * band / bands, q1 = n * (band + 1) / bands;
-      const Line<T> line = {job.w.stride, job.w.step, weights + first * taps, shift + first,
-                            job.m,        job.ym,     job.activation == kRelu};
-      T* const y = job.y + image * job.yn + group * job.yg;
-      run_line(job.w, line, job.x + image * job.xn + group * job.xg, q0, q1, y, room);
-      if (job.activation == kNoActivation || job.activation == kRelu) continue;
-      with_activation(job.activation, [&](auto fused) {
-        for (int64_t m = 0; m < job.m; m++)
-          for_vectors<T>(q1 - q0, [&](int64_t q, int k) {
-            T* const p = y + m * job.ym + q0 + q;
-            store_part(p, activate<decltype(fused)::value>(load_part(p, k)), k);
-          });
-      });
+      const Line<T> line = {job.w.stride, job.w.step, weights + first * taps, shift + first, job.m, job.ym, job.relu};
+      run_line(job.w, line, job.x + image * job.xn + group * job.xg, q0, q1, job.y + image * job.yn + group * job.yg,
+               room);
     }
   });
   return failed ? kOutOfMemory : kOk;

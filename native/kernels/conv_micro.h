@@ -78,30 +78,17 @@ void micro_spots(int64_t depth, const T* const* a, const int64_t* at, const T* b
 }
 
 template <class T>
-using MicroRows = void (*)(int64_t, const T*, const int64_t*, const T* const*, T* const*, int64_t, TileMode);
-template <class T>
-using MicroSpots = void (*)(int64_t, const T* const*, const int64_t*, const T*, T*, TileMode);
-
-template <class T>
-struct DirectTable {
-  MicroRows<T> rows[kRows][kVectors];
-  MicroSpots<T> spots[kRows][kVectors];
-  template <int R = 0>
-  constexpr void fill() {
-    if constexpr (R < kRows) {
-      fill_row<R>(typename MakeLanes<kVectors>::type{});
-      fill<R + 1>();
-    }
-  }
-  template <int R, int... V>
-  constexpr void fill_row(Lanes<V...>) {
-    ((rows[R][V] = micro_rows<T, R + 1, V + 1>), ...);
-    ((spots[R][V] = micro_spots<T, R + 1, V + 1>), ...);
-  }
-  constexpr DirectTable() : rows{}, spots{} { fill(); }
+struct MicroRows {
+  using Run = void(int64_t, const T*, const int64_t*, const T* const*, T* const*, int64_t, TileMode);
+  template <int R, int V>
+  static constexpr Run* run = micro_rows<T, R, V>;
 };
 template <class T>
-inline constexpr DirectTable<T> direct_table{};
+struct MicroSpots {
+  using Run = void(int64_t, const T* const*, const int64_t*, const T*, T*, TileMode);
+  template <int R, int V>
+  static constexpr Run* run = micro_spots<T, R, V>;
+};
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

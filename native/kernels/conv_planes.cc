@@ -53,12 +53,13 @@ struct PlanesBand {
       in;             // rows of x: the first one read, what those of outputs and of taps are apart; how many there are
   int64_t rows, out;  // of outputs: rows and columns
   int planes;
+  bool relu;
   T* y;
   int64_t ym, yh;
 };
 
 // K taps a row, next to each other, or any (0), at stride S or any (0).
-template <class T, int K, int S, int A>
+template <class T, int K, int S>
 void run_planes(const PlanesBand<T>& s) {
   constexpr int N = Vec<T>::N, Q = kSpots<T>;
   const int64_t next = S > 0 ? S * N : s.next, taps = K > 0 ? K : s.wide, step = K > 0 ? N : s.column_step;
@@ -105,7 +106,7 @@ void run_planes(const PlanesBand<T>& s) {
         if (at >= s.out) break;
         Vec<T>* const v = acc + part * N;
 #pragma GCC unroll 16
-        for (int i = 0; i < N; i++) v[i] = activate<A>(v[i]);
+        for (int i = 0; i < N; i++) v[i] = relu_if(s.relu, v[i]);
         transpose(v);
         T* const y = s.y + r * s.yh + at;
         if ((at + N <= s.out || r * s.out + at + N <= room) && s.planes == N) {
@@ -125,18 +126,14 @@ void run_planes(const PlanesBand<T>& s) {
 
 template <class T>
 using RunPlanes = void (*)(const PlanesBand<T>&);
-template <int A, class T>
+template <class T>
 RunPlanes<T> planes_kernel(int64_t taps, int64_t step, int64_t stride) {
-  if (step == 1 && stride == 1) {
-    if (taps == 3) return run_planes<T, 3, 1, A>;
-    if (taps == 5) return run_planes<T, 5, 1, A>;
-    if (taps == 7) return run_planes<T, 7, 1, A>;
+  if constexpr (sizeof(T) == 4) {
+    if (taps == 3 && step == 1 && stride <= 2) return stride == 1 ? run_planes<T, 3, 1> : run_planes<T, 3, 2>;
+    if (taps == 5 && step == 1 && stride <= 2) return stride == 1 ? run_planes<T, 5, 1> : run_planes<T, 5, 2>;
+    if (taps == 7 && step == 1 && stride == 1) return run_planes<T, 7, 1>;
   }
-  if (step == 1 && stride == 2) {
-    if (taps == 3) return run_planes<T, 3, 2, A>;
-    if (taps == 5) return run_planes<T, 5, 2, A>;
-  }
-  return stride == 1 ? run_planes<T, 0, 1, A> : run_planes<T, 0, 0, A>;
+  return stride == 1 ? run_planes<T, 0, 1> : run_planes<T, 0, 0>;
 }
 
 // Where the columns of the rows that a band reads go in the copy: at[row·w.in + column]. Those that nothing reads go past its end.
@@ -267,13 +264,12 @@ Status correlate_planes(const Correlation<T>& job, const Pool& pool) {
   for (int64_t g = 0; g < plan.blocks * N; g++) {
     T* to = weights + g / N * size + g % N;
     const int64_t group = smaller(g, job.groups - 1);
-    const Finish<T> finish = finish_of(job, group);
     const T* const from = job.weight + group * job.wg;
     for (int64_t th = 0; th < h.taps; th++) {
       const T* const row = from + (h.first + th * h.every) * job.wh + w.first * job.ww;
-      for (int64_t tw = 0; tw < w.taps; tw++, to += N) *to = finish.scale * row[tw * w.every * job.ww];
+      for (int64_t tw = 0; tw < w.taps; tw++, to += N) *to = scale_of(job, group) * row[tw * w.every * job.ww];
     }
-    *to = finish.bias;
+    *to = bias_of(job, group);
   }
   const double each = static_cast<double>(plan.rows * w.out * (taps + 8) * N);
   const int64_t items = job.images * plan.blocks * plan.bands;
@@ -281,23 +277,28 @@ Status correlate_planes(const Correlation<T>& job, const Pool& pool) {
   const int64_t grain = products <= kSerialProducts ? items : static_cast<int64_t>(kDepthwiseTask / each) + 1;
   const size_t bytes = static_cast<size_t>(plan.copy_size()) * sizeof(T);
   int32_t failed = 0;
-  with_activation(job.activation, [&](auto fused) {
-    const RunPlanes<T> run = planes_kernel<decltype(fused)::value, T>(w.taps, w.step, w.stride);
-    parallel_for(pool, items, grain, [&](int64_t begin, int64_t end, int worker) {
-      T* const copy = static_cast<T*>(pool.scratch(pool.self, worker, bytes));
-      if (!copy) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
-      clear_margins(job, plan, copy);
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t band = i % plan.bands, block = i / plan.bands % plan.blocks, n = i / plan.bands / plan.blocks;
-        const int64_t row = band * plan.rows, rows = smaller(plan.rows, h.out - row), group = block * N;
-        const int planes = static_cast<int>(smaller(N, job.groups - group));
-        turn_planes(job, planes, job.x + n * job.xn + group * job.xg, row, rows, at, copy);
-        const T* const own = weights + block * size;
-        run({copy, own, own + taps * N, h.step * plan.wide * N, w.step * N, h.stride * plan.wide * N, w.stride * N,
-             h.taps, w.taps, row * h.stride + h.offset, h.stride, h.step, h.in, rows, w.out, planes,
-             job.y + n * job.yn + group * job.yg + row * job.yh, job.yg, job.yh});
-      }
-    });
+  const RunPlanes<T> run = planes_kernel<T>(w.taps, w.step, w.stride);
+  parallel_for(pool, items, grain, [&](int64_t begin, int64_t end, int worker) {
+    T* const copy = static_cast<T*>(pool.scratch(pool.self, worker, bytes));
+    if (!copy) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    clear_margins(job, plan, copy);
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t band = i % plan.bands, block = i / plan.bands % plan.blocks, n = i / plan.bands / plan.blocks;
+      const int64_t row = band * plan.rows, rows = smaller(plan.rows, h.out - row), group = block * N;
+      const int planes = static_cast<int>(smaller(N, job.groups - group));
+      turn_planes(job, planes, job.x + n * job.xn + group * job.xg, row, rows, at, copy);
+      const T* const own = weights + block * size;
+      run({copy,           own,
+           own + taps * N, h.step * plan.wide * N,
+           w.step * N,     h.stride * plan.wide * N,
+           w.stride * N,   h.taps,
+           w.taps,         row * h.stride + h.offset,
+           h.stride,       h.step,
+           h.in,           rows,
+           w.out,          planes,
+           job.relu,       job.y + n * job.yn + group * job.yg + row * job.yh,
+           job.yg,         job.yh});
+    }
   });
   return failed ? kOutOfMemory : kOk;
 }

@@ -100,21 +100,21 @@ MYELIN_INLINE void put_spread(T* y, Vec<T> v, Vec<T> others, const Run& run, int
   if (second > 0) store_part(y + wide + N, others, second);
 }
 
-// y = act(scale · (what is there + tile) + bias) over the runs of a panel, for `rows` output channels from m on.
-template <int A, class T>
+// y = finish(what is there + tile) over the runs of a panel, for `rows` output channels from m on.
+template <class T>
 void put_runs(const Correlation<T>& job, int64_t channel, int64_t m, int rows, const Run* runs, int count,
               const T* tile, bool add, bool last) {
   constexpr int W = kColumns<T>;
   for (int i = 0; i < rows; i++) {
-    const Vec<T> scale = set1<T>(job.scale && last ? job.scale[channel + i] : T(1));
-    const Vec<T> bias = set1<T>(job.bias && last ? job.bias[channel + i] : T(0));
+    const Finish<T> finish(job, channel + i);
+    const Vec<T> others = relu_if(job.relu, finish.bias);
     for (int r = 0; r < count; r++) {
       T* const y = job.y + (m + i) * job.ym + runs[r].to;
       Vec<T> v = load_part(tile + i * W + runs[r].lane, runs[r].count);
       if (add) v = v + (job.yw == 1 ? load_part(y, runs[r].count) : load_stepped<T, 2>(y, 2, runs[r].count));
-      if (last) v = activate<A>(fma(scale, v, bias));
+      if (last) v = finish(v);
       if (job.yw == 2) {
-        put_spread(y, v, activate<A>(bias), runs[r], job.spread_w);
+        put_spread(y, v, others, runs[r], job.spread_w);
         continue;
       }
       store_part(y, v, runs[r].count);
@@ -123,11 +123,11 @@ void put_runs(const Correlation<T>& job, int64_t channel, int64_t m, int rows, c
 }
 
 // Strips [s0, s1) of panels [p0, p1). own holds the packed panels of one pass.
-template <int A, class T>
+template <class T>
 void run_points(const Correlation<T>& job, const PointPlan<T>& plan, int64_t group, int64_t p0, int64_t p1, int64_t s0,
                 int64_t s1, const T* weights, T* own) {
   constexpr int64_t W = kColumns<T>;
-  const bool finishing = job.bias || job.scale || A != kNoActivation;
+  const bool finishing = job.bias || job.scale || job.relu;
   alignas(64) T tile[kRows * W + Vec<T>::N];
   const auto pack = job.w.stride == 1 ? pack_runs<T, 1> : job.w.stride == 2 ? pack_runs<T, 2> : pack_runs<T, 0>;
   for (int64_t k0 = 0; k0 < job.c; k0 += plan.depth) {
@@ -173,7 +173,7 @@ void run_points(const Correlation<T>& job, const PointPlan<T>& plan, int64_t gro
           } else {
             micro_table<T, true>.at[rows - 1][kVectors - 1](depth, a, 1, kRows, packed, W, to, ts, mode);
           }
-          if (!direct) put_runs<A>(job, group * job.m + m, m, rows, runs, count, tile, add, last);
+          if (!direct) put_runs(job, group * job.m + m, m, rows, runs, count, tile, add, last);
         }
       }
     }
@@ -219,11 +219,8 @@ Status correlate_points(const Correlation<T>& job, const Pool& pool) {
     for (int64_t t = begin; t < end; t++) {
       const int64_t cut = t % plan.cuts, rest = t / plan.cuts, group = rest / plan.groups;
       const int64_t p0 = rest % plan.groups * plan.group, p1 = smaller(plan.panels, p0 + plan.group);
-      with_activation(job.activation, [&](auto fused) {
-        run_points<decltype(fused)::value>(job, plan, group, p0, p1, cut * plan.cut,
-                                           smaller(plan.strips, (cut + 1) * plan.cut),
-                                           packed + group * plan.strips * panel_size, own);
-      });
+      run_points(job, plan, group, p0, p1, cut * plan.cut, smaller(plan.strips, (cut + 1) * plan.cut),
+                 packed + group * plan.strips * panel_size, own);
     }
   });
   return failed ? kOutOfMemory : kOk;

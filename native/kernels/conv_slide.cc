@@ -67,7 +67,6 @@ void slide(const T* const* rows, int64_t wide, const T* w, const Finish<T>& fini
   Vec<T> wv[9];
 #pragma GCC unroll 9
   for (int k = 0; k < 9; k++) wv[k] = set1<T>(w[k]);
-  const bool relu = finish.activation == kRelu;
   const auto step = [&](int64_t q, auto inside) {
     constexpr bool I = decltype(inside)::value;
     const Reader<T, S, I> reader(q, wide);
@@ -84,13 +83,8 @@ void slide(const T* const* rows, int64_t wide, const T* w, const Finish<T>& fini
         }
       });
     }
-    const Vec<T> scale = set1<T>(finish.scale), bias = set1<T>(finish.bias);
 #pragma GCC unroll 4
-    for (int r = 0; r < R; r++) acc[r] = fma(scale, acc[r], bias);
-    if (relu) {
-#pragma GCC unroll 4
-      for (int r = 0; r < R; r++) acc[r] = activate<kRelu>(acc[r]);
-    }
+    for (int r = 0; r < R; r++) acc[r] = finish(acc[r]);
     const int lanes = lanes_of<T>(n - q);
     if (lanes == N) {
 #pragma GCC unroll 4
@@ -230,11 +224,8 @@ void slide_apart(const T* const* rows, int64_t wide, const T* w, const Finish<T>
   Vec<T> wv[9];
 #pragma GCC unroll 9
   for (int k = 0; k < 9; k++) wv[k] = set1<T>(w[k]);
-  const Vec<T> scale = set1<T>(finish.scale), bias = set1<T>(finish.bias);
-  const bool relu = finish.activation == kRelu;
   const auto put = [&](T* to, Vec<T> even, Vec<T> odd, int64_t room) {
-    even = fma(scale, even, bias), odd = fma(scale, odd, bias);
-    if (relu) even = activate<kRelu>(even), odd = activate<kRelu>(odd);
+    even = finish(even), odd = finish(odd);
     const Vec<T> low = shuffle<ZipLanes<N, 0>>(even, odd), high = shuffle<ZipLanes<N, 1>>(even, odd);
     store_part(to, low, static_cast<int>(smaller(N, room)));
     if (room > N) store_part(to + N, high, static_cast<int>(smaller(N, room - N)));
@@ -251,21 +242,6 @@ void slide_apart(const T* const* rows, int64_t wide, const T* w, const Finish<T>
     put(below + 2 * q, fma(wv[7], a, wv[1] * c), fma(wv[8], a, fma(wv[6], b, odd)), n - 2 * q);
   }
 }
-
-template <class T>
-using Slide = void (*)(const T* const*, int64_t, const T*, const Finish<T>&, T*, int64_t, int64_t);
-
-template <class T>
-struct SlideTable {
-  Slide<T> slides[2][kRowsAtOnce];
-  template <int... R>
-  constexpr void fill(Lanes<R...>) {
-    ((slides[0][R] = slide<T, R + 1, 1>, slides[1][R] = slide<T, R + 1, 2>), ...);
-  }
-  constexpr SlideTable() : slides{} { fill(typename MakeLanes<kRowsAtOnce>::type{}); }
-};
-template <class T>
-constexpr SlideTable<T> slide_table{};
 
 bool is_slide(const Axis& a) {
   return a.taps == 3 && a.step == 1 && a.offset == -1 && (a.stride == 1 || a.stride == 2);
@@ -310,16 +286,6 @@ struct Planes {
   }
 };
 
-// Activations that are not computed on the way.
-template <class T>
-void activate_rows(int activation, T* y, int64_t n) {
-  if (activation == kNoActivation || activation == kRelu) return;
-  with_activation(activation, [&](auto fused) {
-    for_vectors<T>(
-        n, [&](int64_t q, int k) { store_part(y + q, activate<decltype(fused)::value>(load_part(y + q, k)), k); });
-  });
-}
-
 // body(plane, first row, last row, zeros) over bands of rows of `count` planes of high × wide outputs.
 template <class T, class F>
 Status for_bands(const Pool& pool, int64_t count, int64_t high, int64_t wide, int64_t row, const F& body) {
@@ -356,7 +322,7 @@ Status slide_planes(const Correlation<T>& job, const Axis* h, int64_t phases, co
     const T* const x = planes.enter(job.x + n * job.xn + group * job.xg, zeros);
     for (int64_t m = 0; m < job.m; m++) {
       const int64_t channel = group * job.m + m;
-      const Finish<T> finish = finish_of(job, channel);
+      const Finish<T> finish(job, channel);
       const T* const from = job.weight + group * job.wg + m * job.wm;
       T* const y = job.y + n * job.yn + group * job.yg + m * job.ym;
       const T* rows[(kRowsAtOnce - 1) * 2 + 3];
@@ -366,18 +332,19 @@ Status slide_planes(const Correlation<T>& job, const Axis* h, int64_t phases, co
         const int64_t tw = phases == 1 ? w->first + k % 3 * w->every : k % 3;
         weights[k] = from[th * job.wh + tw * job.ww];
       }
-      for (int64_t r = r0; r < r1 && phases == 1; r += kRowsAtOnce) {
-        const int64_t some = smaller(kRowsAtOnce, r1 - r);
+      for (int64_t r = r0, some = 0; r < r1 && phases == 1; r += some) {
+        some = r1 - r < kRowsAtOnce ? 1 : kRowsAtOnce;
         planes.rows(x, zeros, r * stride - 1, (some - 1) * stride + 3, rows);
-        slide_table<T>.slides[stride - 1][some - 1](rows, planes.width(), weights, finish, y + r * job.yh, job.yh,
-                                                    columns);
+        const auto run = stride == 1 ? some == 1 ? slide<T, 1, 1> : slide<T, kRowsAtOnce, 1>
+                         : some == 1 ? slide<T, 1, 2>
+                                     : slide<T, kRowsAtOnce, 2>;
+        run(rows, planes.width(), weights, finish, y + r * job.yh, job.yh, columns);
       }
       for (int64_t r = r0; r < r1 && phases == 2; r += 2) {
         planes.rows(x, zeros, r / 2, 2, rows);
         T* const to = y + r * job.yh;
         slide_apart(rows, planes.wide, weights, finish, to, r + 1 < r1 ? to + job.yh : nullptr, columns);
       }
-      activate_rows(job.activation, y + r0 * job.yh, (r1 - r0) * job.yh);
     }
   };
   return for_bands<T>(pool, job.images * job.groups, all, columns, planes.room(), band);
@@ -395,10 +362,7 @@ void slide_weights(const Axis& h, const Axis& w, const T* x, const T* dy, int64_
 }
 
 template Status slide_planes<float>(const Correlation<float>&, const Axis*, int64_t, const Axis*, const Pool&);
-template Status slide_planes<double>(const Correlation<double>&, const Axis*, int64_t, const Axis*, const Pool&);
 template void slide_weights<float>(const Axis&, const Axis&, const float*, const float*, int64_t, const float*, float*);
-template void slide_weights<double>(const Axis&, const Axis&, const double*, const double*, int64_t, const double*,
-                                    double*);
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin

@@ -65,26 +65,11 @@ void micro_positions(const Segments& s, const T* a, const int64_t* at, const T* 
 }
 
 template <class T>
-using MicroPositions = void (*)(const Segments& s, const T* a, const int64_t* at, const T* b, T* tile, TileMode mode);
-
-template <class T>
-struct PositionsTable {
-  MicroPositions<T> at[kRows][kVectors];
-  template <int R = 0>
-  constexpr void fill() {
-    if constexpr (R < kRows) {
-      fill_row<R>(typename MakeLanes<kVectors>::type{});
-      fill<R + 1>();
-    }
-  }
-  template <int R, int... V>
-  constexpr void fill_row(Lanes<V...>) {
-    ((at[R][V] = micro_positions<T, R + 1, V + 1>), ...);
-  }
-  constexpr PositionsTable() : at{} { fill(); }
+struct MicroPositions {
+  using Run = void(const Segments&, const T*, const int64_t*, const T*, T*, TileMode);
+  template <int R, int V>
+  static constexpr Run* run = micro_positions<T, R, V>;
 };
-template <class T>
-constexpr PositionsTable<T> positions_table{};
 
 // The plan of a call; decided by the shape alone.
 struct WeightPlan {
@@ -179,7 +164,7 @@ void sum_bands(const ConvShape& s, const WeightPlan& plan, const T* x, const T* 
         for (int64_t r = 0; r < band.rows; r += rows_adjacent ? band.rows : 1, from += s.ow, to += depth * W)
           pack_panel<T, static_cast<int>(W)>(from, positions, 1, columns, columns, depth, to);
       }
-      const auto* const micro = positions_table<T>.at;
+      const auto* const micro = tile_table<MicroPositions<T>>.at;
       const int vectors = (columns + Vec<T>::N - 1) / Vec<T>::N;
       T* const sums = partial + ((group * plan.panels + panel) * plan.rows + c0 * taps) * W;
       int64_t at[kRows], c = 0, th = 0, tw = 0;
@@ -259,7 +244,7 @@ void sum_points(const ConvShape& s, const WeightPlan& plan, const T* x, const T*
         }
         pack_panel<T, static_cast<int>(W)>(from, step, 1, wide, wide, n, turned + j * n * W);
       }
-      const auto* const micro = positions_table<T>.at;
+      const auto* const micro = tile_table<MicroPositions<T>>.at;
       const int vectors = (wide + Vec<T>::N - 1) / Vec<T>::N;
       T* const sums = partial + ((group * plan.panels + panel) * plan.rows + r0) * W;
       for (int64_t row = 0; row < rows; row += kRows) {

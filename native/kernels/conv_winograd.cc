@@ -119,8 +119,8 @@ void multiply_tiles(const WinogradPlan<T>& plan, int64_t tiles, const T* input, 
 }
 
 // One tile's outputs of N channels: y[h·4 + w].
-template <int A, class T>
-MYELIN_INLINE void finish_tile(const T* products, int64_t step, Vec<T> scale, Vec<T> bias, Vec<T>* y) {
+template <class T>
+MYELIN_INLINE void finish_tile(const T* products, int64_t step, const Finish<T>& finish, Vec<T>* y) {
   Vec<T> half[kTileOut * kTileIn];
 #pragma GCC unroll 6
   for (int w = 0; w < kTileIn; w++) {
@@ -134,12 +134,12 @@ MYELIN_INLINE void finish_tile(const T* products, int64_t step, Vec<T> scale, Ve
     Vec<T> row[kTileOut];
     output_transform(half + h * kTileIn, 1, row, 1);
 #pragma GCC unroll 4
-    for (int w = 0; w < kTileOut; w++) y[h * kTileOut + w] = activate<A>(fma(scale, row[w], bias));
+    for (int w = 0; w < kTileOut; w++) y[h * kTileOut + w] = finish(row[w]);
   }
 }
 
 // The outputs of the tiles of rows [row0, row1), channels m0 … m0 + kChannelsOut.
-template <int A, class T>
+template <class T>
 void transform_output(const Correlation<T>& job, const WinogradPlan<T>& plan, int64_t group, int64_t row0, int64_t row1,
                       int64_t m0, const T* products, int64_t step) {
   constexpr int N = Vec<T>::N, kAcross = N / kTileOut > 0 ? N / kTileOut : 1;  // tiles side by side in a transpose
@@ -148,14 +148,14 @@ void transform_output(const Correlation<T>& job, const WinogradPlan<T>& plan, in
     const int high = static_cast<int>(smaller(kTileOut, job.h.out - top));
     for (int64_t m = m0; m < smaller(job.m, m0 + kChannelsOut<T>); m += N) {
       const int channels = static_cast<int>(smaller(N, job.m - m));
-      const Vec<T> bias = job.bias ? load_n(job.bias + group * job.m + m, channels) : zero<T>();
-      const Vec<T> scale = job.scale ? load_n(job.scale + group * job.m + m, channels) : set1<T>(T(1));
+      const Finish<T> finish(job.scale ? load_n(job.scale + group * job.m + m, channels) : set1<T>(T(1)),
+                             job.bias ? load_n(job.bias + group * job.m + m, channels) : zero<T>(), job.relu);
       for (int64_t t = 0; t < plan.wide; t += kAcross) {
         constexpr int kParts = N < kTileOut ? kTileOut / N : 1;
         Vec<T> y[kAcross][kTileOut * kTileOut];
         const T* const from = products + ((row - row0) * plan.wide + t) * kChannelsOut<T> + (m - m0);
         for (int i = 0; i < kAcross && t + i < plan.wide; i++)
-          finish_tile<A>(from + i * kChannelsOut<T>, step, scale, bias, y[i]);
+          finish_tile(from + i * kChannelsOut<T>, step, finish, y[i]);
         T* const to = job.y + row / plan.high * job.yn + group * job.yg + m * job.ym + top * job.yh + t * kTileOut;
         for (int h = 0; h < high; h++) {
           for (int part = 0; part < kParts; part++) {
@@ -175,14 +175,6 @@ void transform_output(const Correlation<T>& job, const WinogradPlan<T>& plan, in
       }
     }
   }
-}
-
-template <class T>
-void finish_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, int64_t group, int64_t row0, int64_t row1,
-                  int64_t m0, const T* products, int64_t step) {
-  with_activation(job.activation, [&](auto fused) {
-    transform_output<decltype(fused)::value>(job, plan, group, row0, row1, m0, products, step);
-  });
 }
 
 // Many tiles: the weights are transformed first, then each task takes a block of tiles through all channels.
@@ -216,7 +208,7 @@ Status by_tiles(const Correlation<T>& job, const WinogradPlan<T>& plan, const Po
         multiply_tiles(plan, (last - row) * plan.wide, input, input_step,
                        weights + (group * plan.panels + panel) * plan.panel_size, smaller(2, plan.panels - panel),
                        products, step);
-        finish_tiles(job, plan, group, row, last, panel * kColumns<T>, products, step);
+        transform_output(job, plan, group, row, last, panel * kColumns<T>, products, step);
       }
     }
   });
@@ -259,7 +251,7 @@ Status by_channels(const Correlation<T>& job, const WinogradPlan<T>& plan, const
           const int64_t last = smaller(plan.rows, row + plan.block);
           multiply_tiles(plan, (last - row) * plan.wide, input + row * plan.wide * plan.c, input_step, weights, panels,
                          products, step);
-          finish_tiles(job, plan, group, row, last, 2 * i * kColumns<T>, products, step);
+          transform_output(job, plan, group, row, last, 2 * i * kColumns<T>, products, step);
         }
       }
     });

@@ -15,7 +15,19 @@ inline constexpr int kRows = 6, kVectors = 2;
 inline constexpr int kRows = 4, kVectors = 2;
 #endif
 template <class T>
-inline constexpr int kColumns = kVectors * Vec<T>::N;
+inline constexpr int kColumns = kVectors* Vec<T>::N;
+
+// A kernel of tiles of every size: at[rows - 1][vectors - 1] is Kernel::run<rows, vectors>.
+template <class Kernel>
+struct TileTable {
+  typename Kernel::Run* at[kRows][kVectors];
+  template <int... I>
+  constexpr explicit TileTable(Lanes<I...>) : at{} {
+    ((at[I / kVectors][I % kVectors] = Kernel::template run<I / kVectors + 1, I % kVectors + 1>), ...);
+  }
+};
+template <class Kernel>
+inline constexpr TileTable<Kernel> tile_table{typename MakeLanes<kRows * kVectors>::type{}};
 
 // What becomes of the tile: written, or added to what is there; before that a bias of its columns is added (elements of the tile's
 // type; null: none), after it what is below 0 becomes 0.
@@ -100,12 +112,6 @@ MYELIN_INLINE void accumulate(int64_t depth, const T* a, int64_t ars, int64_t ac
   }
 }
 
-template <class T, int R, int V, bool Packed>
-void micro(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
-           TileMode mode) {
-  accumulate<T, R, V, Packed, false>(depth, a, ars, acs, b, bs, tile, ts, mode, nullptr);
-}
-
 // A whole tile.
 template <class T, bool Packed>
 void micro_copy(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
@@ -113,29 +119,17 @@ void micro_copy(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b,
   accumulate<T, kRows, kVectors, Packed, true>(depth, a, ars, acs, b, bs, tile, ts, mode, copy);
 }
 
-template <class T>
-using Micro = void (*)(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
-                       TileMode mode);
-
-// micro_table<T, Packed>.at[rows - 1][vectors - 1]
 template <class T, bool Packed>
-struct MicroTable {
-  Micro<T> at[kRows][kVectors];
-  template <int R = 0>
-  constexpr void fill() {
-    if constexpr (R < kRows) {
-      fill_row<R>(typename MakeLanes<kVectors>::type{});
-      fill<R + 1>();
-    }
+struct Micro {
+  using Run = void(int64_t, const T*, int64_t, int64_t, const T*, int64_t, T*, int64_t, TileMode);
+  template <int R, int V>
+  static void run(int64_t depth, const T* a, int64_t ars, int64_t acs, const T* b, int64_t bs, T* tile, int64_t ts,
+                  TileMode mode) {
+    accumulate<T, R, V, Packed, false>(depth, a, ars, acs, b, bs, tile, ts, mode, nullptr);
   }
-  template <int R, int... V>
-  constexpr void fill_row(Lanes<V...>) {
-    ((at[R][V] = micro<T, R + 1, V + 1, Packed>), ...);
-  }
-  constexpr MicroTable() : at{} { fill(); }
 };
 template <class T, bool Packed>
-inline constexpr MicroTable<T, Packed> micro_table{};
+inline constexpr const auto& micro_table = tile_table<Micro<T, Packed>>;
 
 }  // namespace MYELIN_ISA
 }  // namespace myelin
