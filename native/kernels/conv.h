@@ -83,7 +83,7 @@ inline void for_tasks(const Pool& pool, int64_t n, double products, const F& bod
 
 // Positions up to which packing weights takes a share of the time that is worth memory.
 constexpr int64_t kKeptPositions = 2048;
-enum PackedWay { kRowPanels, kSpotPanels, kWinogradPanels, kImagePanels };
+enum PackedWay { kRowPanels, kSpotPanels, kWinogradPanels, kImagePanels, kTallPanels };
 
 // The block kept with the weights of a job, which come after its x in the call, for their packed form; *ready when that is there.
 // Null: none. The phases of each dimension, of which the first says where the second begins.
@@ -184,6 +184,12 @@ template <class T>
 Status correlate_winograd(const Correlation<T>& job, const Pool& pool);
 // Whether that is faster for such a job.
 bool winograd_pays(int64_t images, int64_t c, int64_t m, int64_t high, int64_t wide);
+
+// By Winograd's algorithm down the columns only, of float32, for tall windows and few channels: tall_pays().
+template <class T>
+bool tall_pays(const Correlation<T>& job);
+template <class T>
+Status correlate_tall(const Correlation<T>& job, const Pool& pool);
 
 // For 1×1 windows without padding, y's positions contiguous or spread, where there are enough of each to fill tiles: points_pay().
 template <class T>

@@ -15,7 +15,7 @@ inline constexpr int kRows = 6, kVectors = 2;
 inline constexpr int kRows = 4, kVectors = 2;
 #endif
 template <class T>
-inline constexpr int kColumns = kVectors* Vec<T>::N;
+inline constexpr int kColumns = kVectors * Vec<T>::N;
 
 // A kernel of tiles of every size: at[rows - 1][vectors - 1] is Kernel::run<rows, vectors>.
 template <class Kernel>
