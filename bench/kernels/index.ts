@@ -3,6 +3,7 @@ import { convKernels } from './conv.js';
 import { copyKernels } from './copy.js';
 import { elementwiseKernels } from './elementwise.js';
 import { embeddingKernels } from './embedding.js';
+import { imageKernels } from './image.js';
 import type { KernelFamily } from './kernel.js';
 import { lossKernels } from './loss.js';
 import { matmulKernels } from './matmul.js';
@@ -22,6 +23,7 @@ export const kernelFamilies: readonly KernelFamily[] = [
   lossKernels,
   normKernels,
   poolKernels,
+  imageKernels,
   embeddingKernels,
   attentionKernels,
   recurrentKernels,

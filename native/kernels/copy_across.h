@@ -98,6 +98,101 @@ class AcrossCopy {
   }
 };
 
+// Lanes of a vector of C channels in turn, or of one channel taken out of such: `at` of the first two vectors, then `last` of what
+// that gave and the third.
+template <int N, int C, int Place, bool Together>
+struct ChannelLanes {
+  static constexpr int flat(int i) { return Together ? (Place * N + i) % C * N + (Place * N + i) / C : i * C + Place; }
+  static constexpr int at(int i) { return flat(i) < 2 * N ? flat(i) : 0; }
+  struct Last {
+    static constexpr int at(int i) { return flat(i) < 2 * N ? i : flat(i) - N; }
+  };
+};
+
+// n positions of C channels: planes `plane` elements apart become channels side by side (Together), or the reverse.
+template <class T, int C, bool Together>
+class ChannelCopy {
+ public:
+  static void run(T* out, const T* in, int64_t plane, int64_t n, bool past_caches) {
+    int64_t i = 0;
+    for (; i + N <= n; i += N) {
+      Vec<T> v[C];
+      for (int c = 0; c < C; c++) v[c] = load(Together ? in + c * plane + i : in + i * C + c * N);
+      put<0>(v, out, plane, i, past_caches);
+      put<1>(v, out, plane, i, past_caches);
+      if constexpr (C > 2) put<2>(v, out, plane, i, past_caches);
+    }
+    for (; i < n; i++)
+      for (int c = 0; c < C; c++) {
+        if (Together)
+          out[i * C + c] = in[c * plane + i];
+        else
+          out[c * plane + i] = in[i * C + c];
+      }
+  }
+
+ private:
+  static constexpr int N = Vec<T>::N;
+  template <int Place>
+  static MYELIN_INLINE void put(const Vec<T>* v, T* out, int64_t plane, int64_t i, bool past_caches) {
+    using Lanes = ChannelLanes<N, C, Place, Together>;
+    Vec<T> r = shuffle<Lanes>(v[0], v[1]);
+    if constexpr (C > 2) r = shuffle<typename Lanes::Last>(r, v[2]);
+    T* const to = Together ? out + i * C + Place * N : out + Place * plane + i;
+    if (past_caches)
+      stream(to, r);
+    else
+      store(to, r);
+  }
+};
+
+// Copies between channels side by side and planes, of two or three channels; false if the nest is no such copy.
+template <class T>
+bool copy_channels(const Pool& pool, const Nest& nest) {
+  constexpr int64_t size = sizeof(T), span = 2048;  // positions at a time
+  const int inner = nest.ndim - 1;
+  const auto is_pair = [&](int64_t channels) { return channels == 2 || channels == 3; };
+  const bool together = is_pair(nest.shape[inner]);
+  int other = -1;
+  for (int d = 0; d < inner; d++)
+    if (nest.stride[1][d] == size) other = d;
+  if (other < 0 || (!together && !is_pair(nest.shape[other]))) return false;
+  const int channel = together ? inner : other, place = together ? other : inner;
+  const int64_t channels = nest.shape[channel], n = nest.shape[place], step = nest.stride[together ? 0 : 1][place];
+  const int64_t plane = nest.stride[together ? 1 : 0][channel];
+  if (step != channels * size || plane % size != 0 || n < 16) return false;
+  bool past_caches =
+      nest.linear[0] && nest.numel * size >= kStreamBytes &&
+      ((reinterpret_cast<uintptr_t>(nest.data[0]) | (together ? 0 : static_cast<uint64_t>(plane))) & 63) == 0;
+  for (int d = 0; d < inner; d++)
+    if (d != channel && d != place && nest.stride[0][d] % 64 != 0) past_caches = false;
+  const int64_t spans = (n + span - 1) / span, units = nest.numel / (n * channels) * spans;
+  const auto run = together ? (channels == 2 ? ChannelCopy<T, 2, true>::run : ChannelCopy<T, 3, true>::run)
+                            : (channels == 2 ? ChannelCopy<T, 2, false>::run : ChannelCopy<T, 3, false>::run);
+  const auto work = [&](int64_t begin, int64_t end, int) {
+    for (int64_t u = begin; u < end; u++) {
+      const int64_t first = u % spans * span;
+      char* out = nest.data[0] + first * nest.stride[0][place];
+      const char* in = nest.data[1] + first * nest.stride[1][place];
+      int64_t rest = u / spans;
+      for (int d = inner; d >= 0; d--) {
+        if (d == channel || d == place) continue;
+        out += rest % nest.shape[d] * nest.stride[0][d];
+        in += rest % nest.shape[d] * nest.stride[1][d];
+        rest /= nest.shape[d];
+      }
+      run(reinterpret_cast<T*>(out), reinterpret_cast<const T*>(in), plane / size, n - first < span ? n - first : span,
+          past_caches);
+    }
+    if (past_caches) stream_fence();
+  };
+  if (nest.numel <= kGrain)
+    work(0, units, 0);
+  else
+    parallel_for(pool, units, (kGrain + span - 1) / span / 4, work);
+  return true;
+}
+
 // Short rows that are adjacent in both, but lie apart in the source, where the hardware follows none of them: they are fetched ahead.
 inline void copy_short_rows(const Pool& pool, const Nest& nest, int64_t bytes) {
   constexpr int64_t ahead = 8;
@@ -140,7 +235,9 @@ inline bool copy_across(const Pool& pool, const View& x, const View& out) {
   const View* in[] = {&x};
   const Nest nest(out, in, 1);
   const int to = nest.ndim - 1;
-  if (to < 1 || nest.stride[0][to] != size || nest.shape[to] < 4) return false;
+  if (to < 1 || nest.stride[0][to] != size) return false;
+  if (size == 4 ? copy_channels<float>(pool, nest) : copy_channels<double>(pool, nest)) return true;
+  if (nest.shape[to] < 4) return false;
   const int64_t row = nest.shape[to] * size;
   if (nest.stride[1][to] == size && row >= 128 && row <= 1024 && nest.stride[1][to - 1] > row) {
     copy_short_rows(pool, nest, row);

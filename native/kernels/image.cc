@@ -34,27 +34,57 @@ int64_t pad_source(int mode, int64_t o, int64_t left, int64_t n) {
 }
 
 template <class T, bool Gradient>
-Status pad_planes(const Call& c, const PoolShape& s, const int32_t* const* source, int64_t left) {
+Status pad_planes(const Call& c, const PoolShape& s, const int32_t* const* source, const int64_t* left) {
   const T* from = static_cast<const T*>(c.in[0].data);
   T* to = static_cast<T*>(c.out[0].data);
   const int64_t width = s.axis[2].out, in_width = s.axis[2].in, rows = s.axis[0].out * s.axis[1].out;
   // Outputs [low, high) of a row are the input's own.
-  const int64_t low = left > 0 ? (left < width ? left : width) : 0;
-  const int64_t end = left + in_width < width ? left + in_width : width, high = end > low ? end : low;
-  const auto row = [&](int64_t plane, int64_t r, const T* x, T* y) {
+  const int64_t shift = left[2], low = shift > 0 ? (shift < width ? shift : width) : 0;
+  const int64_t end = shift + in_width < width ? shift + in_width : width, high = end > low ? end : low;
+  // Rows that are the input's own in the other dimensions too are written, the others then added to them.
+  const auto own = [&](int d, int64_t o) {
+    const int64_t i = o - left[d];
+    return i >= 0 && i < s.axis[d].in;
+  };
+  const auto row = [&](int64_t plane, int64_t r, bool first) {
     const int64_t d = source[0][r / s.axis[1].out], h = source[1][r % s.axis[1].out];
     const int64_t wide = plane * s.in_plane() + (d * s.axis[1].in + h) * in_width, narrow = (plane * rows + r) * width;
     if (Gradient) {
-      for (int64_t o = 0; o < width; ++o) y[wide + source[2][o]] += x[narrow + o];
+      const T* x = from + narrow;
+      T* y = to + wide;
+      if (first) {
+        for_vectors<T>(high - low,
+                       [&](int64_t o, int k) { store_part(y + low - shift + o, load_part(x + low + o, k), k); });
+      } else {
+        add_scaled(y + low - shift, x + low, T(1), high - low);
+      }
+      for (int64_t o = 0; o < low; ++o) y[source[2][o]] += x[o];
+      for (int64_t o = high; o < width; ++o) y[source[2][o]] += x[o];
     } else {
-      for (int64_t o = 0; o < low; ++o) y[narrow + o] = x[wide + source[2][o]];
-      memcpy(y + narrow + low, x + wide + low - left, static_cast<size_t>(high - low) * sizeof(T));
-      for (int64_t o = high; o < width; ++o) y[narrow + o] = x[wide + source[2][o]];
+      const T* x = from + wide;
+      T* y = to + narrow;
+      for (int64_t o = 0; o < low; ++o) y[o] = x[source[2][o]];
+      memcpy(y + low, x + low - shift, static_cast<size_t>(high - low) * sizeof(T));
+      for (int64_t o = high; o < width; ++o) y[o] = x[source[2][o]];
     }
   };
   each_plane(*c.pool, s, [&](int64_t plane) {
-    if (Gradient) memset(to + plane * s.in_plane(), 0, static_cast<size_t>(s.in_plane()) * sizeof(T));
-    for (int64_t r = 0; r < rows; ++r) row(plane, r, from, to);
+    if (!Gradient) {
+      for (int64_t r = 0; r < rows; ++r) row(plane, r, true);
+      return;
+    }
+    // Where padding is negative some elements are of no row that is the input's own.
+    bool whole = high - low == in_width;
+    for (int d = 0; d < 2; ++d) whole = whole && left[d] >= 0 && left[d] + s.axis[d].in <= s.axis[d].out;
+    if (!whole) memset(to + plane * s.in_plane(), 0, static_cast<size_t>(s.in_plane()) * sizeof(T));
+    for (int turn = 0; turn < 2; ++turn) {
+      const bool first = turn == 0;
+      for (int64_t d = 0; d < s.axis[0].out; ++d) {
+        for (int64_t h = 0; h < s.axis[1].out; ++h) {
+          if ((own(0, d) && own(1, h)) == first) row(plane, d * s.axis[1].out + h, first);
+        }
+      }
+    }
   });
   return kOk;
 }
@@ -89,8 +119,8 @@ Status run_pad(const Call& c) {
     }
     if (d < 2) source[d + 1] = source[d] + a.out;
   }
-  return wide.dtype == kFloat32 ? pad_planes<float, Gradient>(c, shape, source, left[2])
-                                : pad_planes<double, Gradient>(c, shape, source, left[2]);
+  return wide.dtype == kFloat32 ? pad_planes<float, Gradient>(c, shape, source, left)
+                                : pad_planes<double, Gradient>(c, shape, source, left);
 }
 
 // --- unfold and fold

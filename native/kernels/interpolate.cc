@@ -123,14 +123,120 @@ struct Resample {
       along<4>(row, out);
     }
   }
+};
 
-  void backward(int64_t r, const T* dy, T* dx, T* buffer) const {
-    memset(buffer, 0, static_cast<size_t>(axis[2].in) * sizeof(T));
-    const int taps = axis[2].taps;
-    for (int64_t o = 0; o < axis[2].out; ++o) {
-      for (int k = 0; k < taps; ++k) buffer[axis[2].index[o * taps + k]] += axis[2].weight[o * taps + k] * dy[o];
+// The outputs that each input of a dimension goes to, and their weights: those of input i are [start[i], start[i + 1]).
+template <class T>
+struct Uses {
+  int32_t* start;
+  int32_t* output;
+  T* weight;
+
+  void fill(const ResampleAxis<T>& axis) {
+    const int64_t n = axis.out * axis.taps;
+    for (int64_t i = 0; i <= axis.in; ++i) start[i] = 0;
+    for (int64_t e = 0; e < n; ++e) ++start[axis.index[e] + 1];
+    for (int64_t i = 0; i < axis.in; ++i) start[i + 1] += start[i];
+    for (int64_t e = 0; e < n; ++e) {
+      const int32_t to = start[axis.index[e]]++;
+      output[to] = static_cast<int32_t>(e / axis.taps);
+      weight[to] = axis.weight[e];
     }
-    rows(r, [&](int64_t offset, T w) { add_scaled(dx + offset, buffer, w, axis[2].in); });
+    for (int64_t i = axis.in; i > 0; --i) start[i] = start[i - 1];
+    start[0] = 0;
+  }
+};
+
+// The gradient, each row of dx written once: rows of dy that it went to are summed as vectors, then what their elements are to its own.
+template <class T>
+struct ResampleGradient {
+  static constexpr int N = Vec<T>::N;
+  static constexpr int kBand = 8, kMargin = kBand + 2 * N;
+
+  const PoolShape& shape;
+  const ResampleAxis<T>* axis;
+  Uses<T> depth, height;
+  T* band;       // weights [k][i] of output i · step + k - before, for k < wide
+  int step = 0;  // 0: there is no such regular band
+  int wide = 0;
+  int before = 0;
+
+  // A band, where every input goes to the same few outputs from a multiple of its own place on.
+  void find_band() {
+    const ResampleAxis<T>& w = axis[2];
+    if (w.out != w.in && w.out != 2 * w.in) return;
+    const int64_t ratio = w.out / w.in;
+    int64_t least = INT32_MAX, most = INT32_MIN;
+    for (int64_t e = 0; e < w.out * w.taps; ++e) {
+      if (w.weight[e] == 0) continue;
+      const int64_t at = e / w.taps - w.index[e] * ratio;
+      least = at < least ? at : least;
+      most = at > most ? at : most;
+    }
+    if (least > most || most - least >= kBand || least < -kBand) return;
+    before = static_cast<int>(-least);
+    wide = static_cast<int>(most - least + 1);
+    for (int64_t i = 0; i < wide * w.in; ++i) band[i] = 0;
+    for (int64_t e = 0; e < w.out * w.taps; ++e)
+      if (w.weight[e] != 0) band[(e / w.taps - w.index[e] * ratio - least) * w.in + w.index[e]] += w.weight[e];
+    // A weight of 0 must not meet an infinity.
+    for (int64_t i = 0; i < w.in; ++i) {
+      for (int k = 0; k < wide; ++k) {
+        const int64_t o = i * ratio + k - before;
+        if (o >= 0 && o < w.out && band[k * w.in + i] == 0) return;
+      }
+    }
+    step = static_cast<int>(ratio);
+  }
+
+  int64_t room() const { return axis[2].out + 2 * kMargin + 2 * N; }
+
+  // Row r of dx, with `sum` for a row of dy between zeros.
+  void row(int64_t r, const T* dy, T* dx, T* sum) const {
+    const int64_t inputs = axis[2].in, outputs = axis[2].out, high = axis[1].in, deep = axis[0].in;
+    const T* plane = dy + r / (high * deep) * shape.out_plane();
+    const int64_t d = r / high % deep, h = r % high;
+    T* const to = dx + r * inputs;
+    constexpr int kMost = 16;  // rows at a time
+    const T* rows[kMost];
+    T weights[kMost];
+    int count = 0;
+    bool fresh = true;
+    const auto add = [&]() {
+      for_vectors<T>(outputs, [&](int64_t o, int k) {
+        Vec<T> total = fresh ? zero<T>() : load_part(sum + o, k);
+        for (int j = 0; j < count; ++j) total = fma(set1<T>(weights[j]), load_part(rows[j] + o, k), total);
+        store_part(sum + o, total, k);
+      });
+      fresh = false;
+      count = 0;
+    };
+    for (int32_t i = depth.start[d]; i < depth.start[d + 1]; ++i) {
+      for (int32_t j = height.start[h]; j < height.start[h + 1]; ++j) {
+        rows[count] = plane + (depth.output[i] * axis[1].out + height.output[j]) * outputs;
+        weights[count++] = depth.weight[i] * height.weight[j];
+        if (count == kMost) add();
+      }
+    }
+    if (count > 0 || fresh) add();
+    if (step == 1) return along<1>(sum, to);
+    if (step == 2) return along<2>(sum, to);
+    memset(to, 0, static_cast<size_t>(inputs) * sizeof(T));
+    const int taps = axis[2].taps;
+    for (int64_t o = 0; o < outputs; ++o) {
+      for (int k = 0; k < taps; ++k) to[axis[2].index[o * taps + k]] += axis[2].weight[o * taps + k] * sum[o];
+    }
+  }
+
+  template <int Step>
+  void along(const T* sum, T* to) const {
+    for_vectors<T>(axis[2].in, [&](int64_t i, int k) {
+      Vec<T> total = zero<T>();
+      each_tap<T, Step>(sum + i * Step - before, wide, 1, Step, N, [&](Vec<T> v, int64_t tap) {
+        total = fma(load_part(band + tap * axis[2].in + i, k), v, total);
+      });
+      store_part(to + i, total, k);
+    });
   }
 };
 
@@ -139,11 +245,14 @@ Status resample(const Call& c, const PoolShape& shape, int mode, bool align, con
   Resample<T> op;
   op.shape = shape;
   const int taps = mode == kCubic ? 4 : mode == kLinear ? 2 : 1;
-  int64_t outputs = 0;
-  for (const PoolAxis& a : shape.axis) outputs += a.out;
-  const size_t weights = static_cast<size_t>(outputs * kMostTaps) * sizeof(T);
+  int64_t entries = 0;
+  for (const PoolAxis& a : shape.axis) entries += a.out * kMostTaps;
+  // Of the gradient: the uses of inputs in depth and height, and a band for the width.
+  const int64_t band = Gradient ? shape.axis[2].in * ResampleGradient<T>::kBand : 0;
+  const int64_t numbers = entries * (Gradient ? 2 : 1), starts = Gradient ? shape.axis[0].in + shape.axis[1].in + 2 : 0;
+  const size_t weights = static_cast<size_t>(numbers + band) * sizeof(T);
   char* tables = static_cast<char*>(
-      c.pool->scratch(c.pool->self, -1, weights + static_cast<size_t>(outputs * kMostTaps) * sizeof(int32_t)));
+      c.pool->scratch(c.pool->self, -1, weights + static_cast<size_t>(numbers + starts) * sizeof(int32_t)));
   if (tables == nullptr) return kOutOfMemory;
   T* weight = reinterpret_cast<T*>(tables);
   int32_t* index = reinterpret_cast<int32_t*>(tables + weights);
@@ -161,25 +270,37 @@ Status resample(const Call& c, const PoolShape& shape, int mode, bool align, con
   const T* from = static_cast<const T*>(c.in[0].data);
   T* to = static_cast<T*>(c.out[0].data);
   const int64_t rows = shape.axis[0].out * shape.axis[1].out, width = shape.axis[2].out, wide = shape.in_plane();
+  const int64_t in_rows = shape.axis[0].in * shape.axis[1].in;
+  ResampleGradient<T> gradient{shape, op.axis, {}, {}, weight + entries};
+  if constexpr (Gradient) {
+    Uses<T>* const uses[] = {&gradient.depth, &gradient.height};
+    int32_t* start = index + entries;
+    for (int d = 0; d < 2; ++d) {
+      *uses[d] = {start, index, weight};
+      uses[d]->fill(op.axis[d]);
+      start += shape.axis[d].in + 1;
+      index += shape.axis[d].out * kMostTaps;
+      weight += shape.axis[d].out * kMostTaps;
+    }
+    gradient.find_band();
+  }
   bool failed = false;
   const auto run = [&](int64_t begin, int64_t end, int worker) {
-    T* buffer =
-        static_cast<T*>(c.pool->scratch(c.pool->self, worker, static_cast<size_t>(shape.axis[2].in) * sizeof(T)));
+    const int64_t room = Gradient ? gradient.room() : shape.axis[2].in;
+    T* buffer = static_cast<T*>(c.pool->scratch(c.pool->self, worker, static_cast<size_t>(room) * sizeof(T)));
     if (buffer == nullptr) {
       __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       return;
     }
-    if (Gradient) {
-      for (int64_t p = begin; p < end; ++p) {
-        memset(to + p * wide, 0, static_cast<size_t>(wide) * sizeof(T));
-        for (int64_t r = 0; r < rows; ++r) op.backward(r, from + (p * rows + r) * width, to + p * wide, buffer);
-      }
+    if constexpr (Gradient) {
+      memset(buffer, 0, static_cast<size_t>(room) * sizeof(T));
+      for (int64_t r = begin; r < end; ++r) gradient.row(r, from, to, buffer + ResampleGradient<T>::kMargin);
     } else {
       for (int64_t r = begin; r < end; ++r) op.forward(r, from + r / rows * wide, to + r * width, buffer);
     }
   };
-  const int64_t each = taps * taps * (shape.axis[2].in + width), work = Gradient ? rows * each : each;
-  const int64_t units = Gradient ? shape.planes : shape.planes * rows;
+  const int64_t each = taps * taps * (shape.axis[2].in + width), work = Gradient ? each * (rows / in_rows + 1) : each;
+  const int64_t units = shape.planes * (Gradient ? in_rows : rows);
   if (units * work <= 2 * kChunk) {
     run(0, units, 0);
   } else {

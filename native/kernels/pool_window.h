@@ -162,10 +162,10 @@ struct PoolRow {
   }
 };
 
-// The windows of all outputs, dimension after dimension; null when there is no memory.
-inline const Taps* list_taps(const Pool& pool, const PoolShape& s) {
+// The windows of all outputs, dimension after dimension, and room for `more` bytes behind them; null when there is no memory.
+inline const Taps* list_taps(const Pool& pool, const PoolShape& s, size_t more = 0) {
   const int64_t n = s.axis[0].out + s.axis[1].out + s.axis[2].out;
-  Taps* taps = static_cast<Taps*>(pool.scratch(pool.self, -1, static_cast<size_t>(n) * sizeof(Taps)));
+  Taps* taps = static_cast<Taps*>(pool.scratch(pool.self, -1, static_cast<size_t>(n) * sizeof(Taps) + more));
   if (taps == nullptr) return nullptr;
   Taps* to = taps;
   for (const PoolAxis& a : s.axis) {

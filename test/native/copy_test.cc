@@ -137,10 +137,14 @@ void test_copy() {
       right = right && to[i] == from[i] + other[columns ? i % width * height + i / width : i % width];
     expect(right, "add", "large, broadcast or transposed");
   }
-  // Two matrices transposed, the result's rows short and long, whole lines of cache and not.
-  for (const int64_t width : {16, 50, 600, 1024}) {
+  // Two matrices transposed, the result's rows short and long, whole lines of cache and not; few channels, together and apart.
+  const int64_t half = (20 << 20) / 8;
+  const int64_t sizes[][2] = {{half / 16, 16}, {half / 50, 50}, {half / 600, 600}, {half / 1024, 1024},
+                              {half / 3, 3},   {873808, 3},     {half / 2, 2},     {5003, 3},
+                              {37, 2},         {3, half / 3},   {3, 873808},       {2, half / 2},
+                              {2, 77},         {3, 131}};
+  for (const auto& [height, width] : sizes) {
     View turned = aligned[0], straight = aligned[1];
-    const int64_t height = (20 << 20) / 8 / width;
     for (View* v : {&turned, &straight}) {
       v->ndim = 3;
       v->shape[0] = 2;

@@ -102,6 +102,18 @@ def avg_pool(which, size, stride):
     return [backward(F.avg_pool2d(x, size, stride), [x])]
 
 
+def image(which, op):
+    x = leaf(32, 64, 32, 32)
+    return [without_grad(lambda: op(x)) if which == 'fwd' else backward(op(x), [x])]
+
+
+IMAGES = {
+    'pad-reflect1': lambda x: F.pad(x, (1, 1, 1, 1), mode='reflect'),
+    'interp-bilinear2': lambda x: F.interpolate(x, scale_factor=2, mode='bilinear'),
+    'interp-nearest2': lambda x: F.interpolate(x, scale_factor=2),
+}
+
+
 def embedding(which):
     table, ids = nn.Embedding(10000, 512), torch.randint(10000, (2048,))
     if which == 'fwd':
@@ -256,6 +268,8 @@ KERNELS = {
     **{f'pool-avg{size}s{stride}-{which}-32x64x32x32': (
         lambda which=which, size=size, stride=stride: avg_pool(which, size, stride))
        for which, size, stride in (('fwd', 2, 2), ('bwd', 2, 2), ('bwd', 3, 1))},
+    **{f'{name}-{which}-32x64x32x32': lambda which=which, op=op: image(which, op)
+       for name, op in IMAGES.items() for which in ('fwd', 'bwd')},
     'emb-fwd-10000x512-2048': lambda: embedding('fwd'),
     'emb-bwd-10000x512-2048': lambda: embedding('bwd'),
     'ew-add-16M': lambda: binary(torch.add, M16, False),
@@ -289,6 +303,8 @@ KERNELS = {
     'copy-transpose-4096x4096': lambda: copied(lambda x: x.t(), 4096, 4096),
     'copy-to-nhwc-32x64x56x56': lambda: copied(lambda x: x.permute(0, 2, 3, 1), 32, 64, 56, 56),
     'copy-to-nchw-32x56x56x64': lambda: copied(lambda x: x.permute(0, 3, 1, 2), 32, 56, 56, 64),
+    'copy-to-nhwc-32x3x224x224': lambda: copied(lambda x: x.permute(0, 2, 3, 1), 32, 3, 224, 224),
+    'copy-to-nchw-32x224x224x3': lambda: copied(lambda x: x.permute(0, 3, 1, 2), 32, 224, 224, 3),
     'copy-heads-32x256x8x64': lambda: copied(lambda x: x.transpose(1, 2), 32, 256, 8, 64),
     f'copy-to-float64-{M16}': lambda: reduction(torch.Tensor.double, M16),
     f'copy-to-int32-{M16}': lambda: reduction(torch.Tensor.int, M16),
