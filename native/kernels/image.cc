@@ -46,9 +46,9 @@ Status pad_planes(const Call& c, const PoolShape& s, const int32_t* const* sourc
     const int64_t i = o - left[d];
     return i >= 0 && i < s.axis[d].in;
   };
-  const auto row = [&](int64_t plane, int64_t r, bool first) {
-    const int64_t d = source[0][r / s.axis[1].out], h = source[1][r % s.axis[1].out];
-    const int64_t wide = plane * s.in_plane() + (d * s.axis[1].in + h) * in_width, narrow = (plane * rows + r) * width;
+  const auto row = [&](int64_t plane, int64_t d, int64_t h, bool first) {
+    const int64_t wide = plane * s.in_plane() + (source[0][d] * s.axis[1].in + source[1][h]) * in_width;
+    const int64_t narrow = (plane * rows + d * s.axis[1].out + h) * width;
     if (Gradient) {
       const T* x = from + narrow;
       T* y = to + wide;
@@ -69,19 +69,15 @@ Status pad_planes(const Call& c, const PoolShape& s, const int32_t* const* sourc
     }
   };
   each_plane(*c.pool, s, [&](int64_t plane) {
-    if (!Gradient) {
-      for (int64_t r = 0; r < rows; ++r) row(plane, r, true);
-      return;
-    }
     // Where padding is negative some elements are of no row that is the input's own.
     bool whole = high - low == in_width;
     for (int d = 0; d < 2; ++d) whole = whole && left[d] >= 0 && left[d] + s.axis[d].in <= s.axis[d].out;
-    if (!whole) memset(to + plane * s.in_plane(), 0, static_cast<size_t>(s.in_plane()) * sizeof(T));
-    for (int turn = 0; turn < 2; ++turn) {
+    if (Gradient && !whole) memset(to + plane * s.in_plane(), 0, static_cast<size_t>(s.in_plane()) * sizeof(T));
+    for (int turn = 0; turn < (Gradient ? 2 : 1); ++turn) {
       const bool first = turn == 0;
       for (int64_t d = 0; d < s.axis[0].out; ++d) {
         for (int64_t h = 0; h < s.axis[1].out; ++h) {
-          if ((own(0, d) && own(1, h)) == first) row(plane, d * s.axis[1].out + h, first);
+          if (!Gradient || (own(0, d) && own(1, h)) == first) row(plane, d, h, first);
         }
       }
     }

@@ -76,24 +76,104 @@ struct ResampleAxis {
   }
 };
 
+// Weights of a row whose element i is Σ weight[k][i] · source[i · step + k - before] over k < wide, everywhere alike: the common ratios
+// of sizes. Sources need zeros around.
+template <class T>
+struct Band {
+  static constexpr int kMost = 8, kMargin = kMost + 2 * Vec<T>::N;
+
+  T* weight;
+  int64_t length;
+  int wide = 0;  // 0: weights are not like that
+  int before = 0;
+
+  // each(use) calls use(i, source, weight) for all weights.
+  template <class F>
+  void find(int64_t step, int64_t sources, const F& each) {
+    int64_t least = INT32_MAX, most = INT32_MIN;
+    each([&](int64_t i, int64_t source, T w) {
+      if (w == 0) return;
+      const int64_t at = source - i * step;
+      least = at < least ? at : least;
+      most = at > most ? at : most;
+    });
+    if (least > most || most - least >= kMost || least < -kMost || most > kMost) return;
+    for (int64_t i = 0; i < (most - least + 1) * length; ++i) weight[i] = 0;
+    each([&](int64_t i, int64_t source, T w) {
+      if (w != 0) weight[(source - i * step - least) * length + i] += w;
+    });
+    // A weight of 0 must not meet an infinity.
+    for (int64_t k = 0; k <= most - least; ++k) {
+      for (int64_t i = 0; i < length; ++i) {
+        const int64_t source = i * step + k + least;
+        if (source >= 0 && source < sources && weight[k * length + i] == 0) return;
+      }
+    }
+    before = static_cast<int>(-least);
+    wide = static_cast<int>(most - least + 1);
+  }
+
+  // Elements i … of the row, `lanes` of which count.
+  template <int Step>
+  MYELIN_INLINE Vec<T> at(const T* source, int64_t i, int lanes) const {
+    Vec<T> total = set1<T>(T(-0.0));
+    each_tap<T, Step>(source + i * Step - before, wide, 1, Step, Vec<T>::N,
+                      [&](Vec<T> v, int64_t k) { total = fma(load_part(weight + k * length + i, lanes), v, total); });
+    return total;
+  }
+};
+
+// Σ weight · row, as vectors, into `sum` between zeros. Sums start from -0, which leaves a single term as it is.
+template <class T>
+struct RowSum {
+  static constexpr int kMost = 16;  // rows at a time
+  T* sum;
+  int64_t n;
+  int count = 0;
+  bool fresh = true;
+  const T* rows[kMost];
+  T weights[kMost];
+
+  void add(const T* row, T weight) {
+    rows[count] = row;
+    weights[count++] = weight;
+    if (count == kMost) flush();
+  }
+  void finish() {
+    if (count > 0 || fresh) flush();
+  }
+
+ private:
+  void flush() {
+    for_vectors<T>(n, [&](int64_t i, int k) {
+      Vec<T> total = !fresh ? load(sum + i) : set1<T>(count > 0 ? T(-0.0) : T(0));
+      for (int j = 0; j < count; ++j) total = fma(set1<T>(weights[j]), load_part(rows[j] + i, k), total);
+      store(sum + i, total);
+    });
+    fresh = false;
+    count = 0;
+  }
+};
+
 template <class T>
 struct Resample {
   PoolShape shape;
   ResampleAxis<T> axis[3];
+  Band<T> even, odd;  // outputs of a row in turn, of a size twice as large; or all of them, of the same size
 
-  // Adds the input rows under output row r, weighted: fn(offset in the plane, weight).
-  template <class F>
-  void rows(int64_t r, const F& fn) const {
-    const int64_t d = r / axis[1].out % axis[0].out, h = r % axis[1].out;
-    for (int i = 0; i < axis[0].taps; ++i) {
-      for (int j = 0; j < axis[1].taps; ++j) {
-        const T w = axis[0].weight[d * axis[0].taps + i] * axis[1].weight[h * axis[1].taps + j];
-        const int64_t row = static_cast<int64_t>(axis[0].index[d * axis[0].taps + i]) * axis[1].in +
-                            axis[1].index[h * axis[1].taps + j];
-        fn(row * axis[2].in, w);
-      }
+  void find_bands() {
+    const ResampleAxis<T>& w = axis[2];
+    if (w.taps == 1 || (w.out != w.in && w.out != 2 * w.in)) return;
+    const int64_t ratio = w.out / w.in;
+    for (int64_t phase = 0; phase < ratio; ++phase) {
+      (phase == 0 ? even : odd).find(1, w.in, [&](const auto& use) {
+        for (int64_t o = phase; o < w.out; o += ratio)
+          for (int k = 0; k < w.taps; ++k) use(o / ratio, int64_t{w.index[o * w.taps + k]}, w.weight[o * w.taps + k]);
+      });
     }
   }
+
+  int64_t room() const { return axis[2].in + 2 * Band<T>::kMargin + 2 * Vec<T>::N; }
 
   template <int Taps>
   void along(const T* row, T* to) const {
@@ -106,17 +186,32 @@ struct Resample {
     }
   }
 
-  // One row of outputs from its plane; `buffer` holds a row of inputs.
-  void forward(int64_t r, const T* x, T* out, T* buffer) const {
-    const T* row = buffer;
-    if (axis[0].taps * axis[1].taps == 1) {
-      rows(r, [&](int64_t offset, T) { row = x + offset; });
-    } else {
-      memset(buffer, 0, static_cast<size_t>(axis[2].in) * sizeof(T));
-      rows(r, [&](int64_t offset, T w) { add_scaled(buffer, x + offset, w, axis[2].in); });
-    }
+  // One row of outputs from its plane, past the caches if `Stream`; `row` has room for one of inputs between zeros.
+  template <bool Stream>
+  void forward(int64_t d, int64_t h, const T* plane, T* out, T* row) const {
     if (axis[2].taps == 1) {
-      along<1>(row, out);
+      const int64_t from = static_cast<int64_t>(axis[0].index[d]) * axis[1].in + axis[1].index[h];
+      return along<1>(plane + from * axis[2].in, out);
+    }
+    RowSum<T> sum{row, axis[2].in};
+    for (int i = 0; i < axis[0].taps; ++i) {
+      for (int j = 0; j < axis[1].taps; ++j) {
+        const int64_t from = static_cast<int64_t>(axis[0].index[d * axis[0].taps + i]) * axis[1].in +
+                             axis[1].index[h * axis[1].taps + j];
+        sum.add(plane + from * axis[2].in, axis[0].weight[d * axis[0].taps + i] * axis[1].weight[h * axis[1].taps + j]);
+      }
+    }
+    sum.finish();
+    constexpr int N = Vec<T>::N;
+    const int64_t n = axis[2].in;
+    if (even.wide > 0 && axis[2].out == n) {
+      for_vectors<T>(n, [&](int64_t i, int k) { put_part<Stream>(out + i, even.template at<1>(row, i, k), k); });
+    } else if (even.wide > 0 && odd.wide > 0) {
+      for_vectors<T>(n, [&](int64_t i, int k) {
+        const Vec<T> a = even.template at<1>(row, i, k), b = odd.template at<1>(row, i, k);
+        put_part<Stream>(out + 2 * i, shuffle<ZipLanes<N, 0>>(a, b), 2 * k < N ? 2 * k : N);
+        if (2 * k > N) put_part<Stream>(out + 2 * i + N, shuffle<ZipLanes<N, 1>>(a, b), 2 * k - N);
+      });
     } else if (axis[2].taps == 2) {
       along<2>(row, out);
     } else {
@@ -150,93 +245,43 @@ struct Uses {
 // The gradient, each row of dx written once: rows of dy that it went to are summed as vectors, then what their elements are to its own.
 template <class T>
 struct ResampleGradient {
-  static constexpr int N = Vec<T>::N;
-  static constexpr int kBand = 8, kMargin = kBand + 2 * N;
-
   const PoolShape& shape;
   const ResampleAxis<T>* axis;
   Uses<T> depth, height;
-  T* band;       // weights [k][i] of output i · step + k - before, for k < wide
-  int step = 0;  // 0: there is no such regular band
-  int wide = 0;
-  int before = 0;
+  Band<T> band;
 
-  // A band, where every input goes to the same few outputs from a multiple of its own place on.
   void find_band() {
     const ResampleAxis<T>& w = axis[2];
     if (w.out != w.in && w.out != 2 * w.in) return;
-    const int64_t ratio = w.out / w.in;
-    int64_t least = INT32_MAX, most = INT32_MIN;
-    for (int64_t e = 0; e < w.out * w.taps; ++e) {
-      if (w.weight[e] == 0) continue;
-      const int64_t at = e / w.taps - w.index[e] * ratio;
-      least = at < least ? at : least;
-      most = at > most ? at : most;
-    }
-    if (least > most || most - least >= kBand || least < -kBand) return;
-    before = static_cast<int>(-least);
-    wide = static_cast<int>(most - least + 1);
-    for (int64_t i = 0; i < wide * w.in; ++i) band[i] = 0;
-    for (int64_t e = 0; e < w.out * w.taps; ++e)
-      if (w.weight[e] != 0) band[(e / w.taps - w.index[e] * ratio - least) * w.in + w.index[e]] += w.weight[e];
-    // A weight of 0 must not meet an infinity.
-    for (int64_t i = 0; i < w.in; ++i) {
-      for (int k = 0; k < wide; ++k) {
-        const int64_t o = i * ratio + k - before;
-        if (o >= 0 && o < w.out && band[k * w.in + i] == 0) return;
-      }
-    }
-    step = static_cast<int>(ratio);
+    band.find(w.out / w.in, w.out, [&](const auto& use) {
+      for (int64_t e = 0; e < w.out * w.taps; ++e) use(int64_t{w.index[e]}, e / w.taps, w.weight[e]);
+    });
   }
 
-  int64_t room() const { return axis[2].out + 2 * kMargin + 2 * N; }
+  int64_t room() const { return axis[2].out + 2 * Band<T>::kMargin + 2 * Vec<T>::N; }
 
-  // Row r of dx, with `sum` for a row of dy between zeros.
-  void row(int64_t r, const T* dy, T* dx, T* sum) const {
-    const int64_t inputs = axis[2].in, outputs = axis[2].out, high = axis[1].in, deep = axis[0].in;
-    const T* plane = dy + r / (high * deep) * shape.out_plane();
-    const int64_t d = r / high % deep, h = r % high;
-    T* const to = dx + r * inputs;
-    constexpr int kMost = 16;  // rows at a time
-    const T* rows[kMost];
-    T weights[kMost];
-    int count = 0;
-    bool fresh = true;
-    const auto add = [&]() {
-      for_vectors<T>(outputs, [&](int64_t o, int k) {
-        Vec<T> total = fresh ? zero<T>() : load_part(sum + o, k);
-        for (int j = 0; j < count; ++j) total = fma(set1<T>(weights[j]), load_part(rows[j] + o, k), total);
-        store_part(sum + o, total, k);
-      });
-      fresh = false;
-      count = 0;
-    };
+  // Row (d, h) of a plane of dx, with `row` for one of dy between zeros.
+  void backward(int64_t d, int64_t h, const T* plane, T* to, T* row) const {
+    const int64_t inputs = axis[2].in, outputs = axis[2].out;
+    RowSum<T> sum{row, outputs};
     for (int32_t i = depth.start[d]; i < depth.start[d + 1]; ++i) {
       for (int32_t j = height.start[h]; j < height.start[h + 1]; ++j) {
-        rows[count] = plane + (depth.output[i] * axis[1].out + height.output[j]) * outputs;
-        weights[count++] = depth.weight[i] * height.weight[j];
-        if (count == kMost) add();
+        sum.add(plane + (depth.output[i] * axis[1].out + height.output[j]) * outputs,
+                depth.weight[i] * height.weight[j]);
       }
     }
-    if (count > 0 || fresh) add();
-    if (step == 1) return along<1>(sum, to);
-    if (step == 2) return along<2>(sum, to);
+    sum.finish();
+    if (band.wide > 0) {
+      for_vectors<T>(inputs, [&](int64_t i, int k) {
+        store_part(to + i, outputs == inputs ? band.template at<1>(row, i, k) : band.template at<2>(row, i, k), k);
+      });
+      return;
+    }
     memset(to, 0, static_cast<size_t>(inputs) * sizeof(T));
     const int taps = axis[2].taps;
     for (int64_t o = 0; o < outputs; ++o) {
-      for (int k = 0; k < taps; ++k) to[axis[2].index[o * taps + k]] += axis[2].weight[o * taps + k] * sum[o];
+      for (int k = 0; k < taps; ++k) to[axis[2].index[o * taps + k]] += axis[2].weight[o * taps + k] * row[o];
     }
-  }
-
-  template <int Step>
-  void along(const T* sum, T* to) const {
-    for_vectors<T>(axis[2].in, [&](int64_t i, int k) {
-      Vec<T> total = zero<T>();
-      each_tap<T, Step>(sum + i * Step - before, wide, 1, Step, N, [&](Vec<T> v, int64_t tap) {
-        total = fma(load_part(band + tap * axis[2].in + i, k), v, total);
-      });
-      store_part(to + i, total, k);
-    });
   }
 };
 
@@ -247,8 +292,8 @@ Status resample(const Call& c, const PoolShape& shape, int mode, bool align, con
   const int taps = mode == kCubic ? 4 : mode == kLinear ? 2 : 1;
   int64_t entries = 0;
   for (const PoolAxis& a : shape.axis) entries += a.out * kMostTaps;
-  // Of the gradient: the uses of inputs in depth and height, and a band for the width.
-  const int64_t band = Gradient ? shape.axis[2].in * ResampleGradient<T>::kBand : 0;
+  // Bands for the width and, of the gradient, the uses of inputs in depth and height.
+  const int64_t band = shape.axis[2].in * Band<T>::kMost * (Gradient ? 1 : 2);
   const int64_t numbers = entries * (Gradient ? 2 : 1), starts = Gradient ? shape.axis[0].in + shape.axis[1].in + 2 : 0;
   const size_t weights = static_cast<size_t>(numbers + band) * sizeof(T);
   char* tables = static_cast<char*>(
@@ -269,9 +314,9 @@ Status resample(const Call& c, const PoolShape& shape, int mode, bool align, con
   }
   const T* from = static_cast<const T*>(c.in[0].data);
   T* to = static_cast<T*>(c.out[0].data);
-  const int64_t rows = shape.axis[0].out * shape.axis[1].out, width = shape.axis[2].out, wide = shape.in_plane();
-  const int64_t in_rows = shape.axis[0].in * shape.axis[1].in;
-  ResampleGradient<T> gradient{shape, op.axis, {}, {}, weight + entries};
+  const int64_t width = shape.axis[2].out, in_width = shape.axis[2].in;
+  const int64_t rows = shape.axis[0].out * shape.axis[1].out, in_rows = shape.axis[0].in * shape.axis[1].in;
+  ResampleGradient<T> gradient{shape, op.axis, {}, {}, {weight + entries, in_width}};
   if constexpr (Gradient) {
     Uses<T>* const uses[] = {&gradient.depth, &gradient.height};
     int32_t* start = index + entries;
@@ -283,21 +328,42 @@ Status resample(const Call& c, const PoolShape& shape, int mode, bool align, con
       weight += shape.axis[d].out * kMostTaps;
     }
     gradient.find_band();
+  } else {
+    op.even = {weight, in_width};
+    op.odd = {weight + Band<T>::kMost * in_width, in_width};
+    op.find_bands();
   }
+  // Rows of the result: `line` elements each, `high` in each of `deep` slices of a plane.
+  const int64_t line = Gradient ? in_width : width, high = Gradient ? shape.axis[1].in : shape.axis[1].out;
+  const int64_t deep = Gradient ? shape.axis[0].in : shape.axis[0].out;
+  const int64_t plane = Gradient ? shape.out_plane() : shape.in_plane();
+  const bool streams = !Gradient && streams_rows(c.out[0], width);
   bool failed = false;
   const auto run = [&](int64_t begin, int64_t end, int worker) {
-    const int64_t room = Gradient ? gradient.room() : shape.axis[2].in;
-    T* buffer = static_cast<T*>(c.pool->scratch(c.pool->self, worker, static_cast<size_t>(room) * sizeof(T)));
+    const size_t room = static_cast<size_t>(Gradient ? gradient.room() : op.room()) * sizeof(T);
+    T* buffer = static_cast<T*>(c.pool->scratch(c.pool->self, worker, room));
     if (buffer == nullptr) {
       __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       return;
     }
-    if constexpr (Gradient) {
-      memset(buffer, 0, static_cast<size_t>(room) * sizeof(T));
-      for (int64_t r = begin; r < end; ++r) gradient.row(r, from, to, buffer + ResampleGradient<T>::kMargin);
-    } else {
-      for (int64_t r = begin; r < end; ++r) op.forward(r, from + r / rows * wide, to + r * width, buffer);
+    memset(buffer, 0, room);
+    const T* source = from + begin / (high * deep) * plane;
+    int64_t d = begin / high % deep, h = begin % high;
+    for (int64_t r = begin; r < end; ++r) {
+      T *const line_to = to + r * line, *const row = buffer + Band<T>::kMargin;
+      if constexpr (Gradient)
+        gradient.backward(d, h, source, line_to, row);
+      else if (streams)
+        op.template forward<true>(d, h, source, line_to, row);
+      else
+        op.template forward<false>(d, h, source, line_to, row);
+      if (++h < high) continue;
+      h = 0;
+      if (++d < deep) continue;
+      d = 0;
+      source += plane;
     }
+    if (streams) stream_fence();
   };
   const int64_t each = taps * taps * (shape.axis[2].in + width), work = Gradient ? each * (rows / in_rows + 1) : each;
   const int64_t units = shape.planes * (Gradient ? in_rows : rows);

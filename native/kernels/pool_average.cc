@@ -6,6 +6,7 @@
 #include "../simd/simd.h"
 #include "blocks.h"
 #include "call.h"
+#include "moments.h"
 #include "pool_window.h"
 #include "vectors.h"
 
@@ -88,6 +89,11 @@ struct AvgPool {
   }
 };
 
+template <bool Value>
+struct Truth {
+  static constexpr bool value = Value;
+};
+
 // The gradient, each row of dx written once: the rows of dy whose windows cover it are added up and divided, and what they sum to is
 // spread along the row.
 template <class T>
@@ -149,22 +155,26 @@ struct AvgPoolBackward {
     const int64_t width = shape.axis[2].in, high = shape.axis[1].in, deep = shape.axis[0].in;
     memset(memory, 0, static_cast<size_t>(room()) * sizeof(T));
     T* const share = memory + kWide;
-    Cover d = {0, 0}, h = {0, 0};
+    const Cover* const height = cover + deep;
+    int64_t plane = begin / (high * deep), i = begin / high % deep, j = begin % high;
+    bool again = false;  // the row before is of the same windows
     for (int64_t r = begin; r < end; ++r) {
       T* const to = dx + r * width;
-      const Cover depth = cover[r / high % deep], height = cover[deep + r % high];
-      if (r > begin && r % (high * deep) != 0 && depth == d && height == h) {
-        for_vectors<T>(width, [&](int64_t i, int k) { store_part(to + i, load_part(to - width + i, k), k); });
-        continue;
-      }
-      d = depth;
-      h = height;
-      if (d.high == d.low || h.high == h.low) {
+      const Cover d = cover[i], h = height[j];
+      if (again && h == height[j - 1]) {
+        for_vectors<T>(width, [&](int64_t at, int k) { store_part(to + at, load_part(to - width + at, k), k); });
+      } else if (d.high == d.low || h.high == h.low) {
         memset(to, 0, static_cast<size_t>(width) * sizeof(T));
       } else {
-        add_rows(dy + r / (high * deep) * shape.out_plane(), d, h, share);
+        add_rows(dy + plane * shape.out_plane(), d, h, share);
         spread(share, to, memory + reach());
       }
+      again = ++j < high;
+      if (again) continue;
+      j = 0;
+      if (++i < deep) continue;
+      i = 0;
+      ++plane;
     }
   }
 
@@ -176,18 +186,27 @@ struct AvgPoolBackward {
     for (int64_t i = d.low; i < d.high; ++i) {
       for (int64_t j = h.low; j < h.high; ++j) same = same && divide_row(i, j) == by;
     }
-    for_vectors<T>(outputs, [&](int64_t o, int k) {
-      Vec<T> sum = zero<T>();
-      for (int64_t i = d.low; i < d.high; ++i) {
-        const T* row = plane + (i * down + h.low) * outputs + o;
-        for (int64_t j = h.low; j < h.high; ++j, row += outputs) {
-          const Vec<T> v = load_part(row, k);
-          sum = sum + (same ? v : v / set1<T>(divide_row(i, j)));
+    const auto sum_up = [&](auto divided) {
+      for_vectors<T>(outputs, [&](int64_t o, int k) {
+        Vec<T> sum = zero<T>();
+        for (int64_t i = d.low; i < d.high; ++i) {
+          const T* row = plane + (i * down + h.low) * outputs + o;
+          for (int64_t j = h.low; j < h.high; ++j, row += outputs) {
+            Vec<T> v = load_part(row, k);
+            if constexpr (decltype(divided)::value) v = v / set1<T>(divide_row(i, j));
+            sum = sum + v;
+          }
         }
-      }
-      const Vec<T> columns = load_part(divide_by + o, k);
-      store_part(share + o, sum / (same ? columns * set1<T>(by) : columns), k);
-    });
+        Vec<T> columns = load_part(divide_by + o, k);
+        if constexpr (!decltype(divided)::value) columns = columns * set1<T>(by);
+        // Whole vectors, as there is room: what follows the shares stays 0.
+        store(share + o, zero_past(sum / columns, k));
+      });
+    };
+    if (same)
+      sum_up(Truth<false>());
+    else
+      sum_up(Truth<true>());
   }
 
   // to[i] = Σ share over the windows along the row that cover i; shares around the row are 0. `line` is room for a row.
