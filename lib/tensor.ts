@@ -38,15 +38,25 @@ import { format } from './format.js';
 
 type Operand = binary.Operand;
 
+/** Who may look at the buffer of a gradient. @internal */
+export const enum GradientUse {
+  /** The library alone: the next gradient after it was cleared may go there. */
+  Own,
+  /** Nobody: it was cleared, `.grad` reads as null, and the next gradient goes there. */
+  Stale,
+  /** The user as well, who got it from `.grad` or set it: it stays as it is once cleared. */
+  Shared,
+}
+
 /**
  * An array of numbers of one dtype in native memory. Operations return at once and run in order on their own thread; reading
  * (`await t.data()`, `await t.item()`) waits for what was asked for.
  */
 export class Tensor extends StructureMethods {
-  /** Whether the next gradient replaces what the buffer holds, and `.grad` reads as null. @internal */
-  gradientStale = false;
   /** The buffer of `.grad`. @internal */
   gradientOrNull: Tensor | null = null;
+  /** Who may look at that buffer. @internal */
+  gradientUse = GradientUse.Own;
   /** The step of the tape that made this. @internal */
   gradFn: Node | null = null;
   private leafNode: Node | null = null;
@@ -129,19 +139,26 @@ export class Tensor extends StructureMethods {
 
   /** What backward has added up for this leaf, or null. */
   get grad(): Tensor | null {
-    return this.gradientStale ? null : this.gradientOrNull;
+    const gradient = this.presentGradient();
+    if (gradient !== null) this.gradientUse = GradientUse.Shared;
+    return gradient;
   }
 
   set grad(value: Tensor | null) {
     clearRowGradients(this);
     this.gradientOrNull = value === null ? null : checkGradient(this, value);
-    this.gradientStale = false;
+    this.gradientUse = GradientUse.Shared;
+  }
+
+  /** `.grad` for who keeps no hold of it. @internal */
+  presentGradient(): Tensor | null {
+    return this.gradientUse === GradientUse.Stale ? null : this.gradientOrNull;
   }
 
   /** @internal */
   setGradient(value: Tensor): void {
     this.gradientOrNull = value;
-    this.gradientStale = false;
+    this.gradientUse = GradientUse.Own;
   }
 
   /** Where a gradient for this tensor goes. @internal */

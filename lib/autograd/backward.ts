@@ -5,7 +5,7 @@ import { collect, free, adopt, Owner, setScope, swap, type Storage } from '../na
 import { code, emit, emitBroadcast, emitUnary } from '../native/stream.js';
 import { formatShape, sameShape } from '../shape.js';
 import { add } from '../ops/binary.js';
-import { Tensor } from '../tensor.js';
+import { GradientUse, Tensor } from '../tensor.js';
 import {
   accumulator,
   AnomalyError,
@@ -96,9 +96,10 @@ export function grad(
   return found;
 }
 
-/** The user's `.grad = null`, keeping the buffer: the next backward writes into it. @internal */
+/** The user's `.grad = null`; the next backward writes into a buffer that the user has not seen. @internal */
 export function clearGrad(leaf: Tensor): void {
-  leaf.gradientStale = true;
+  if (leaf.gradientUse === GradientUse.Shared) leaf.gradientOrNull = null;
+  leaf.gradientUse = GradientUse.Stale;
   clearRowGradients(leaf);
 }
 
@@ -326,7 +327,7 @@ function accumulate(leaf: Tensor, dy: Tensor, createGraph: boolean): void {
     leaf.grad = leaf.grad === null ? dy : add(leaf.grad, dy);
     return;
   }
-  if (present !== null && !leaf.gradientStale && present.storage.owner !== Owner.Freed) {
+  if (present !== null && leaf.gradientUse !== GradientUse.Stale && present.storage.owner !== Owner.Freed) {
     if (present.requiresGrad) {
       leaf.grad = add(present, dy);
       collect(leaf.grad.storage);
@@ -336,7 +337,7 @@ function accumulate(leaf: Tensor, dy: Tensor, createGraph: boolean): void {
     present.storage.version++;
     return;
   }
-  leaf.gradientStale = false;
+  leaf.gradientUse = GradientUse.Own;
   const { storage } = dy;
   // Memory that only this pass looks at, as a whole, changes hands without a copy.
   const exclusive =

@@ -78,7 +78,7 @@ function gradients(fn: string, parameters: Tensor | Iterable<Tensor>): Tensor[][
   for (const parameter of parameters instanceof Tensor ? [parameters] : parameters) {
     if (!(parameter instanceof Tensor)) throw new ValueError(`${fn}: expected tensors, got ${show(parameter)}`);
     const rows = combinedRows(parameter);
-    let { grad } = parameter;
+    let grad = parameter.presentGradient();
     if (grad !== null && rows !== null) mergeRows(parameter, grad);
     if (grad === null && rows === null) continue;
     if (grad !== null && !grad.isContiguous) parameter.grad = grad = keep(contiguous(grad.detach()));

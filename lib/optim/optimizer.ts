@@ -197,8 +197,9 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
   #stepRows(group: ParamGroup<O>): void {
     for (const param of group.params) {
       if (rowGradients(param) === null) continue;
-      if (param.grad !== null) {
-        mergeRows(param, param.grad);
+      const grad = param.presentGradient();
+      if (grad !== null) {
+        mergeRows(param, grad);
         continue;
       }
       const wanted = this.refusesRows(group);
@@ -217,7 +218,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     }
   }
 
-  /** Clears the gradients: `grad` becomes null, and the next backward writes into the same memory. */
+  /** Clears the gradients: `grad` becomes null. The next backward writes into the same memory, where nobody has read `grad`. */
   zeroGrad(): void {
     const groups = this.paramGroups;
     for (let g = 0; g < groups.length; g++) {
@@ -235,7 +236,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     let n = 0;
     for (let i = 0; i < params.length; i++) {
       const param = params[i]!;
-      const { grad } = param;
+      const grad = param.presentGradient();
       if (grad === null) continue;
       if (active[n] !== param) return this.#newPlan(g, group);
       const { grads } = batchOf[n]!;
@@ -254,7 +255,7 @@ export abstract class Optimizer<O extends BaseOptions = BaseOptions> {
     const most = Math.floor(MAX_LIST / (2 + names.length));
     const keys: number[] = [];
     for (const param of group.params) {
-      const { grad } = param;
+      const grad = param.presentGradient();
       if (grad === null) continue;
       if (param.disposed)
         throw new DisposedError(`${this.#name}: a parameter of shape ${formatShape(param.shape)} was disposed`);

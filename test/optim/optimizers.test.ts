@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { noGrad } from '../../lib/autograd/graph.js';
 import { scope } from '../../lib/autograd/scope.js';
 import { DisposedError, DTypeError, ShapeError, StateDictError, ValueError } from '../../lib/errors.js';
+import { clipGradNorm } from '../../lib/nn/clip.js';
 import { Linear } from '../../lib/nn/linear.js';
 import { Parameter } from '../../lib/nn/parameter.js';
-import { ones, zeros } from '../../lib/ops/create.js';
+import { full, ones, zeros } from '../../lib/ops/create.js';
 import { Adagrad } from '../../lib/optim/adagrad.js';
 import { Adam, AdamW } from '../../lib/optim/adam.js';
 import type { Optimizer, OptimizerStateDict } from '../../lib/optim/optimizer.js';
@@ -220,6 +221,36 @@ describe('zeroGrad', () => {
     expect(numbers(p.grad!)).toEqual([2, 2, 2]);
     optimizer.step();
     expect(numbers(p)).toEqual([-1, -1, -1]);
+  });
+
+  it('leaves a gradient that somebody has looked at as it was', async () => {
+    const p = new Parameter(ones([3]));
+    const optimizer = new SGD([p], { lr: 1 });
+    const seen: Tensor[] = [];
+    for (let i = 1; i <= 3; i++) {
+      optimizer.zeroGrad();
+      p.mul(i).sum().backward();
+      optimizer.step();
+      seen.push(p.grad!);
+    }
+    expect(seen.map(numbers)).toEqual([1, 2, 3].map((i) => [i, i, i]));
+
+    const given = full([3], 7);
+    p.grad = given;
+    optimizer.zeroGrad();
+    p.mul(2).sum().backward();
+    expect(numbers(given)).toEqual([7, 7, 7]);
+    expect(numbers(p.grad)).toEqual([2, 2, 2]);
+
+    // What nobody looks at keeps its memory from step to step.
+    const before = await liveHandles();
+    for (let i = 0; i < 10; i++) {
+      optimizer.zeroGrad();
+      p.mul(2).sum().backward();
+      optimizer.step();
+      clipGradNorm(p, 1);
+    }
+    expect(await liveHandles()).toBeLessThanOrEqual(before);
   });
 });
 
