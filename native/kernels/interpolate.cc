@@ -125,33 +125,36 @@ struct Band {
 
 // Σ weight · row, as vectors, into `sum` between zeros. Sums start from -0, which leaves a single term as it is.
 template <class T>
-struct RowSum {
-  static constexpr int kMost = 16;  // rows at a time
-  T* sum;
-  int64_t n;
-  int count = 0;
-  bool fresh = true;
-  const T* rows[kMost];
-  T weights[kMost];
+class RowSum {
+ public:
+  RowSum(T* sum, int64_t n) : sum_(sum), n_(n) {}
 
   void add(const T* row, T weight) {
-    rows[count] = row;
-    weights[count++] = weight;
-    if (count == kMost) flush();
+    rows_[count_] = row;
+    weights_[count_++] = weight;
+    if (count_ == kMost) flush();
   }
   void finish() {
-    if (count > 0 || fresh) flush();
+    if (count_ > 0 || fresh_) flush();
   }
 
  private:
+  static constexpr int kMost = 16;  // rows at a time
+  T* const sum_;
+  const int64_t n_;
+  int count_ = 0;
+  bool fresh_ = true;
+  const T* rows_[kMost];
+  T weights_[kMost];
+
   void flush() {
-    for_vectors<T>(n, [&](int64_t i, int k) {
-      Vec<T> total = !fresh ? load(sum + i) : set1<T>(count > 0 ? T(-0.0) : T(0));
-      for (int j = 0; j < count; ++j) total = fma(set1<T>(weights[j]), load_part(rows[j] + i, k), total);
-      store(sum + i, total);
+    for_vectors<T>(n_, [&](int64_t i, int k) {
+      Vec<T> total = !fresh_ ? load(sum_ + i) : set1<T>(count_ > 0 ? T(-0.0) : T(0));
+      for (int j = 0; j < count_; ++j) total = fma(set1<T>(weights_[j]), load_part(rows_[j] + i, k), total);
+      store(sum_ + i, total);
     });
-    fresh = false;
-    count = 0;
+    fresh_ = false;
+    count_ = 0;
   }
 };
 
@@ -193,7 +196,7 @@ struct Resample {
       const int64_t from = static_cast<int64_t>(axis[0].index[d]) * axis[1].in + axis[1].index[h];
       return along<1>(plane + from * axis[2].in, out);
     }
-    RowSum<T> sum{row, axis[2].in};
+    RowSum<T> sum(row, axis[2].in);
     for (int i = 0; i < axis[0].taps; ++i) {
       for (int j = 0; j < axis[1].taps; ++j) {
         const int64_t from = static_cast<int64_t>(axis[0].index[d * axis[0].taps + i]) * axis[1].in +
@@ -263,7 +266,7 @@ struct ResampleGradient {
   // Row (d, h) of a plane of dx, with `row` for one of dy between zeros.
   void backward(int64_t d, int64_t h, const T* plane, T* to, T* row) const {
     const int64_t inputs = axis[2].in, outputs = axis[2].out;
-    RowSum<T> sum{row, outputs};
+    RowSum<T> sum(row, outputs);
     for (int32_t i = depth.start[d]; i < depth.start[d + 1]; ++i) {
       for (int32_t j = height.start[h]; j < height.start[h + 1]; ++j) {
         sum.add(plane + (depth.output[i] * axis[1].out + height.output[j]) * outputs,
