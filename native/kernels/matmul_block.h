@@ -33,7 +33,7 @@ inline void turn(Product<T>* p) {
 // anew for every tile, which costs less than a second pass over C; where several passes are made anyway panels are smaller.
 // What a task packs of B may take a part of the last level of cache.
 inline constexpr int64_t kPanelBytes = 32 * 1024, kPassBytes = 26 * 1024;
-inline constexpr int64_t kBlockBytes = 192 * 1024, kHoldBytes = 6 << 20;
+inline constexpr int64_t kBlockBytes = 192 * 1024, kHoldBytes = 8 << 20;
 template <class T>
 inline constexpr int64_t kDepth = kPanelBytes / (kColumns<T> * static_cast<int64_t>(sizeof(T))) / 16 * 16;
 
