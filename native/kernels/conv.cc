@@ -126,6 +126,7 @@ Status run(Correlation<T> job, const Pool& pool) {
                       job.h.stride == 1 && job.w.stride == 1 && job.yw == 1 && job.yh == job.w.out;
     if (fits && winograd_pays(job.images, job.c, job.m, job.h.out, job.w.out)) return correlate_winograd(job, pool);
     if (job.winograd && tall_pays(job)) return correlate_tall(job, pool);
+    if (job.winograd && long_pays(job)) return correlate_long(job, pool);
   }
   const bool dense = job.yw == 1 && job.yh == job.w.out && job.xh == job.w.in;
   if (dense && images_pay(job)) return correlate_images(job, false, pool);

@@ -190,6 +190,11 @@ template <class T>
 bool tall_pays(const Correlation<T>& job);
 template <class T>
 Status correlate_tall(const Correlation<T>& job, const Pool& pool);
+// And along long single rows: long_pays().
+template <class T>
+bool long_pays(const Correlation<T>& job);
+template <class T>
+Status correlate_long(Correlation<T> job, const Pool& pool);
 
 // For 1×1 windows without padding, y's positions contiguous or spread, where there are enough of each to fill tiles: points_pay().
 template <class T>

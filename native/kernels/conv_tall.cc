@@ -3,6 +3,7 @@
 // ±0.4, ±0.8, ±2 and ∞. Vectors lie along the rows, whose taps are taken directly: neither end turns anything.
 #include "conv_bands.h"
 #include "conv_micro.h"
+#include "stepped.h"
 #include "vectors.h"
 
 namespace myelin {
@@ -10,10 +11,10 @@ namespace MYELIN_ISA {
 
 namespace {
 
-constexpr int kOut = 4, kIn = 7;                       // rows of a group, and points
-constexpr double kPoints[] = {0.4, 0.8, 2};            // and their negatives
-constexpr int64_t kCopyBytes = 128 * 1024;             // of a task's input
-constexpr int64_t kLeastDepth = 24, kMostDepth = 384;  // products summed in registers
+constexpr int kOut = 4, kIn = 7;                                            // rows of a group, and points
+constexpr double kPoints[] = {0.4, 0.8, 2};                                 // and their negatives
+constexpr int64_t kCopyBytes = 128 * 1024;                                  // of a task's input
+constexpr int64_t kLeastDepth = 24, kMostDepth = 384, kMostChannels = 128;  // products summed in registers
 
 // v[2i], v[2i + 1] and v[6] = the values of rows d at point i, at its negative, and at ∞.
 template <class T>
@@ -125,41 +126,54 @@ void transform_rows(T* plane, int64_t pitch, int64_t stride) {
   }
 }
 
-// A group of rows of a band of columns from `column` on, whose rows `copy` holds at points.
-template <class T>
-void run_group(const Correlation<T>& job, const TallPlan<T>& plan, const T* copy, const int64_t* at, const T* packed,
-               int64_t channel, int64_t row, int64_t columns, T* y) {
+// Columns [0, columns) of `m` channels, read at points `next` apart: put(channel, column, four rows of sums), before which
+// ahead(channel, column) may fetch where kColumns of them go.
+template <class T, class F, class G>
+void multiply_points(int64_t depth, int64_t m, const T* copy, int64_t next, const int64_t* at, const T* packed,
+                     int64_t columns, const F& ahead, const G& put) {
   constexpr int N = Vec<T>::N, W = kColumns<T>;
   alignas(64) T tile[kIn][kRows * W];
-  const int64_t next = job.h.stride * plan.columns.size(), high = smaller(kOut, job.h.out - row);
   for (int64_t q = 0; q < columns; q += W) {
     const int vectors = static_cast<int>(smaller(kVectors, divide_up(columns - q, N)));
-    for (int64_t m = 0; m < job.m; m += kRows) {
-      const int rows = static_cast<int>(smaller(kRows, job.m - m));
+    for (int64_t m0 = 0; m0 < m; m0 += kRows) {
+      const int rows = static_cast<int>(smaller(kRows, m - m0));
       auto* const kernel = tile_table<MicroRows<T>>.at[rows - 1][vectors - 1];
+      for (int r = 0; r < rows; r++) ahead(m0 + r, q);
       for (int p = 0; p < kIn; p++) {
         const T* b[kVectors];
         T* out[kVectors];
         for (int v = 0; v < vectors; v++) b[v] = copy + p * next + (q + v * N), out[v] = tile[p] + v * N;
-        kernel(plan.depth, packed + (m * kIn + p * kRows) * plan.depth, at, b, out, W, kStore);
+        kernel(depth, packed + (m0 * kIn + p * kRows) * depth, at, b, out, W, kStore);
       }
       for (int r = 0; r < rows; r++) {
-        const Finish<T> finish(job, channel + m + r);
         for (int v = 0; v < vectors; v++) {
           Vec<T> points[kIn], sums[kOut];
 #pragma GCC unroll 7
           for (int p = 0; p < kIn; p++) points[p] = load(tile[p] + r * W + v * N);
           from_points(points, sums);
-          const int count = static_cast<int>(smaller(N, columns - q - v * N));
-          T* const to = y + (m + r) * job.ym + q + v * N;
-#pragma GCC unroll 4
-          for (int i = 0; i < kOut; i++) {
-            if (i < high) store_part(to + i * job.yh, finish(sums[i]), count);
-          }
+          put(m0 + r, q + v * N, sums);
         }
       }
     }
   }
+}
+
+// d[i] = elements i, i + 4, … of x, for N of them; and back.
+template <class T>
+MYELIN_INLINE void take_apart(const T* x, Vec<T>* d) {
+  constexpr int N = Vec<T>::N;
+  const Vec<T> a = load(x), b = load(x + N), c = load(x + 2 * N), e = load(x + 3 * N);
+  const Vec<T> even = shuffle<EvenLanes<N>>(a, b), more_even = shuffle<EvenLanes<N>>(c, e);
+  const Vec<T> odd = shuffle<OddLanes<N>>(a, b), more_odd = shuffle<OddLanes<N>>(c, e);
+  d[0] = shuffle<EvenLanes<N>>(even, more_even), d[2] = shuffle<OddLanes<N>>(even, more_even);
+  d[1] = shuffle<EvenLanes<N>>(odd, more_odd), d[3] = shuffle<OddLanes<N>>(odd, more_odd);
+}
+template <class T>
+MYELIN_INLINE void put_together(Vec<T>* d) {
+  const Vec<T> even = zip<0>(d[0], d[2]), more_even = zip<1>(d[0], d[2]);
+  const Vec<T> odd = zip<0>(d[1], d[3]), more_odd = zip<1>(d[1], d[3]);
+  d[0] = zip<0>(even, odd), d[1] = zip<1>(even, odd), d[2] = zip<0>(more_even, more_odd),
+  d[3] = zip<1>(more_even, more_odd);
 }
 
 }  // namespace
@@ -212,13 +226,106 @@ Status correlate_tall(const Correlation<T>& job, const Pool& pool) {
                   }
                 }
                 for (int64_t c = 0; c < job.c; c++) transform_rows(copy + c * own.plane, own.pitch, job.h.stride);
-                run_group(job, own, copy, at, packed + group * plan.panels * panel_size, group * job.m, row,
-                          band.columns, job.y + image * job.yn + group * job.yg + row * job.yh + column);
+                T* const y = job.y + image * job.yn + group * job.yg + row * job.yh + column;
+                const int64_t high = smaller(kOut, job.h.out - row);
+                const T* const weights = packed + group * plan.panels * panel_size;
+                const auto ahead = [&](int64_t m, int64_t q) {
+                  for (int64_t i = 0; i < high; i++) prefetch(y + m * job.ym + i * job.yh + q);
+                };
+                multiply_points(plan.depth, job.m, copy, job.h.stride * own.pitch, at, weights, band.columns, ahead,
+                                [&](int64_t m, int64_t q, const Vec<T>* sums) {
+                                  const Finish<T> finish(job, group * job.m + m);
+                                  const int count = static_cast<int>(smaller(Vec<T>::N, band.columns - q));
+#pragma GCC unroll 4
+                                  for (int i = 0; i < kOut; i++) {
+                                    if (i < high) store_part(y + m * job.ym + i * job.yh + q, finish(sums[i]), count);
+                                  }
+                                });
               }
             });
   return failed ? kOutOfMemory : kOk;
 }
 
+template <class T>
+bool long_pays(const Correlation<T>& job) {
+  const Axis &h = job.h, &w = job.w;
+  if (h.in != 1 || h.out != 1 || h.taps != 1 || h.offset != 0 || job.yw != 1 || w.stride != 1 || w.step != 1)
+    return false;
+  if (w.taps < 3 || w.taps > kOut || job.c < kLeastDepth || job.c > kMostChannels || job.m < kRows) return false;
+  return w.out >= kOut * kColumns<T>;
+}
+
+template <class T>
+Status correlate_long(Correlation<T> job, const Pool& pool) {
+  constexpr int64_t N = Vec<T>::N, W = kColumns<T>;
+  // Its columns as rows of single elements, whose neighbours are a group apart.
+  const Axis row = job.w;
+  job.w = {1, 1, 1, 1, 0, 1, job.h.first, 1}, job.h = row;
+  const int64_t row_step = job.wh;
+  job.wh = job.ww, job.ww = row_step;
+  const TallPlan<T> plan(job);
+  const int64_t panel_size = kIn * plan.depth * kRows, cells = job.groups * plan.panels;
+  const double products =
+      static_cast<double>(job.images * job.groups * job.m * plan.groups * kIn) * static_cast<double>(plan.depth);
+  bool ready;
+  T* const packed = packed_weights(job, kTallPanels, cells * panel_size, &ready);
+  if (!packed) return kOutOfMemory;
+  for_tasks(pool, ready ? 0 : cells, products, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++)
+      pack_points(job, plan, i / plan.panels, i % plan.panels, packed + i * panel_size);
+  });
+  const int64_t most = larger(W, kCopyBytes / static_cast<int64_t>(sizeof(T)) / (job.c * kIn) / W * W);
+  const int64_t bands = divide_up(plan.groups, most), band = round_up(divide_up(plan.groups, bands), N);
+  const int64_t line = kOut * (band + 2 * N), copy_size = job.c * kIn * band;
+  const size_t elements = static_cast<size_t>(round_up(copy_size + W + line, 16));
+  const size_t bytes = elements * sizeof(T) + static_cast<size_t>(plan.depth) * sizeof(int64_t);
+  int32_t failed = 0;
+  for_tasks(pool, job.images * job.groups * bands, products, [&](int64_t begin, int64_t end, int worker) {
+    T* const copy = static_cast<T*>(pool.scratch(pool.self, worker, bytes));
+    if (!copy) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    T* const stretch = copy + copy_size + W;
+    int64_t* const at = reinterpret_cast<int64_t*>(copy + elements);
+    for (int64_t c = 0; c < job.c; c++) at[c] = c * kIn * band;
+    for (int64_t t = begin; t < end; t++) {
+      const int64_t first = t % bands * band, rest = t / bands, group = rest % job.groups, image = rest / job.groups;
+      const int64_t count = smaller(band, plan.groups - first), from = first * kOut + row.offset;
+      if (count <= 0) continue;
+      const int64_t span = kOut * (round_up(count, N) + 1), lead = smaller(span, larger(0, -from));
+      const int64_t to = larger(lead, smaller(span, row.in - from));
+      for (int64_t c = 0; c < job.c; c++) {
+        copy_row<1>(job.x + image * job.xn + group * job.xg + c * job.xc + from, 1, lead, to, span, stretch);
+        for (int64_t q = 0; q < count; q += N) {
+          Vec<T> d[2 * kOut], v[kIn];
+          take_apart(stretch + kOut * q, d), take_apart(stretch + kOut * (q + 1), d + kOut);
+          to_points(d, v);
+#pragma GCC unroll 7
+          for (int p = 0; p < kIn; p++) store(copy + (c * kIn + p) * band + q, v[p]);
+        }
+      }
+      T* const y = job.y + image * job.yn + group * job.yg + first * kOut;
+      const int64_t room = row.out - first * kOut;
+      const T* const weights = packed + group * plan.panels * panel_size;
+      const auto ahead = [&](int64_t m, int64_t q) {
+        for (int64_t i = 0; i < kOut; i++) prefetch(y + m * job.ym + kOut * q + i * W);
+      };
+      multiply_points(
+          plan.depth, job.m, copy, band, at, weights, count, ahead, [&](int64_t m, int64_t q, Vec<T>* sums) {
+            const Finish<T> finish(job, group * job.m + m);
+            put_together(sums);
+#pragma GCC unroll 4
+            for (int i = 0; i < kOut; i++) {
+              const int64_t column = kOut * q + i * N;
+              if (column < room)
+                store_part(y + m * job.ym + column, finish(sums[i]), static_cast<int>(smaller(N, room - column)));
+            }
+          });
+    }
+  });
+  return failed ? kOutOfMemory : kOk;
+}
+
+template bool long_pays<float>(const Correlation<float>&);
+template Status correlate_long<float>(Correlation<float>, const Pool&);
 template bool tall_pays<float>(const Correlation<float>&);
 template Status correlate_tall<float>(const Correlation<float>&, const Pool&);
 

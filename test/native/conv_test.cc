@@ -249,6 +249,9 @@ void networks() {
       {1, 2, 30, 50, 9, 6, 5, 14, 50, 1, 2, 1, 1, 2, 1, 1},
       {2, 5, 21, 35, 11, 4, 3, 20, 33, 1, 1, 1, 1, 0, 1, 1},
       square(1, 3, 64, 8, 8, 2, 3),
+      {2, 30, 1, 131, 7, 1, 3, 1, 131, 1, 1, 1, 0, 1, 1, 1},
+      {1, 80, 1, 1001, 12, 1, 3, 1, 999, 2, 1, 1, 0, 0, 1, 1},
+      {2, 40, 1, 201, 30, 1, 4, 1, 200, 1, 1, 1, 0, 1, 1, 1},
   };
   // Without fused multiply-adds Winograd's rounding is a little above the bound that holds elsewhere.
 #if defined(__FMA__) || defined(__aarch64__)
