@@ -73,7 +73,7 @@ struct Pick {
 
 template <class A, class Join>
 constexpr A nothing_of() {
-  constexpr bool whole = static_cast<A>(0.5) == 0, finite = Join::kNothing < INFINITY && Join::kNothing > -INFINITY;
+  constexpr bool whole = static_cast<A>(0.5) == 0, finite = INFINITY > Join::kNothing && -INFINITY < Join::kNothing;
   if constexpr (finite || !whole)
     return static_cast<A>(Join::kNothing);
   else
