@@ -1,6 +1,7 @@
-// Correlation of few channels with tall windows at stride 2, as first layers have it, by Winograd's algorithm down the columns only:
-// F(4, 4) on the rows of each remainder of their number by the stride, of which 7 products make the 4 that would take 16. Points are
-// ±0.4, ±0.8, ±2 and ∞. Vectors lie along the rows, whose taps are taken directly: neither end turns anything.
+// Correlation by Winograd's algorithm in one dimension, F(4, 4): 7 products make four outputs of four taps, which would take 16.
+// Points are ±0.4, ±0.8, ±2 and ∞. Tall windows of few channels at stride 2, as first layers have them: down the columns, on the rows of
+// each remainder of their number by the stride; vectors lie along the rows, whose taps are taken directly, so that neither end turns
+// anything. Long rows of a single line with three or four taps: along the row, neighbours in turns to vectors of a group each.
 #include "conv_bands.h"
 #include "conv_micro.h"
 #include "stepped.h"
