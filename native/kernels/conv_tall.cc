@@ -83,6 +83,8 @@ struct TallPlan {
     pitch = columns.size(), plane = rows.size() * pitch;
     depth = job.c * h.stride * job.w.taps, panels = divide_up(job.m, kRows);
   }
+
+  int64_t panel_size() const { return kIn * depth * kRows; }
 };
 
 // packed[(point·depth + k)·kRows + r] for channel panel·kRows + r; k = (channel, remainder, tap column).
@@ -108,6 +110,19 @@ void pack_points(const Correlation<T>& job, const TallPlan<T>& plan, int64_t gro
       }
     }
   }
+}
+
+// All panels of all groups, TallPlan::panel_size() each, where they are not kept from an earlier call; null: out of memory.
+template <class T>
+const T* pack_all_points(const Correlation<T>& job, const TallPlan<T>& plan, const Pool& pool, double products) {
+  const int64_t cells = job.groups * plan.panels, size = plan.panel_size();
+  bool ready;
+  T* const packed = packed_weights(job, kTallPanels, cells * size, &ready);
+  if (!packed) return nullptr;
+  for_tasks(pool, ready ? 0 : cells, products, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; i++) pack_points(job, plan, i / plan.panels, i % plan.panels, packed + i * size);
+  });
+  return packed;
 }
 
 // The copied rows of a channel to points, in place: the row of a point and remainder is point·stride + remainder.
@@ -191,16 +206,10 @@ bool tall_pays(const Correlation<T>& job) {
 template <class T>
 Status correlate_tall(const Correlation<T>& job, const Pool& pool) {
   const TallPlan<T> plan(job);
-  const int64_t panel_size = kIn * plan.depth * kRows, cells = job.groups * plan.panels;
   const double products = static_cast<double>(job.images * job.groups * job.m * plan.groups * kIn) *
                           static_cast<double>(plan.depth * job.w.out);
-  bool ready;
-  T* const packed = packed_weights(job, kTallPanels, cells * panel_size, &ready);
+  const T* const packed = pack_all_points(job, plan, pool, products);
   if (!packed) return kOutOfMemory;
-  for_tasks(pool, ready ? 0 : cells, products, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++)
-      pack_points(job, plan, i / plan.panels, i % plan.panels, packed + i * panel_size);
-  });
   const size_t copy_bytes = static_cast<size_t>(round_up(job.c * plan.plane + Vec<T>::N, 16)) * sizeof(T);
   const size_t bytes = copy_bytes + static_cast<size_t>(plan.depth) * sizeof(int64_t);
   int32_t failed = 0;
@@ -229,7 +238,7 @@ Status correlate_tall(const Correlation<T>& job, const Pool& pool) {
                 for (int64_t c = 0; c < job.c; c++) transform_rows(copy + c * own.plane, own.pitch, job.h.stride);
                 T* const y = job.y + image * job.yn + group * job.yg + row * job.yh + column;
                 const int64_t high = smaller(kOut, job.h.out - row);
-                const T* const weights = packed + group * plan.panels * panel_size;
+                const T* const weights = packed + group * plan.panels * plan.panel_size();
                 const auto ahead = [&](int64_t m, int64_t q) {
                   for (int64_t i = 0; i < high; i++) prefetch(y + m * job.ym + i * job.yh + q);
                 };
@@ -265,16 +274,10 @@ Status correlate_long(Correlation<T> job, const Pool& pool) {
   const int64_t row_step = job.wh;
   job.wh = job.ww, job.ww = row_step;
   const TallPlan<T> plan(job);
-  const int64_t panel_size = kIn * plan.depth * kRows, cells = job.groups * plan.panels;
   const double products =
       static_cast<double>(job.images * job.groups * job.m * plan.groups * kIn) * static_cast<double>(plan.depth);
-  bool ready;
-  T* const packed = packed_weights(job, kTallPanels, cells * panel_size, &ready);
+  const T* const packed = pack_all_points(job, plan, pool, products);
   if (!packed) return kOutOfMemory;
-  for_tasks(pool, ready ? 0 : cells, products, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; i++)
-      pack_points(job, plan, i / plan.panels, i % plan.panels, packed + i * panel_size);
-  });
   const int64_t most = larger(W, kCopyBytes / static_cast<int64_t>(sizeof(T)) / (job.c * kIn) / W * W);
   const int64_t bands = divide_up(plan.groups, most), band = round_up(divide_up(plan.groups, bands), N);
   const int64_t line = kOut * (band + 2 * N), copy_size = job.c * kIn * band;
@@ -305,7 +308,7 @@ Status correlate_long(Correlation<T> job, const Pool& pool) {
       }
       T* const y = job.y + image * job.yn + group * job.yg + first * kOut;
       const int64_t room = row.out - first * kOut;
-      const T* const weights = packed + group * plan.panels * panel_size;
+      const T* const weights = packed + group * plan.panels * plan.panel_size();
       const auto ahead = [&](int64_t m, int64_t q) {
         for (int64_t i = 0; i < kOut; i++) prefetch(y + m * job.ym + kOut * q + i * W);
       };
