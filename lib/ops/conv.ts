@@ -63,7 +63,8 @@ let winograd = true;
  * Whether convolutions may be computed by Winograd's algorithm where that is faster (float32 only); on by default. With 3×3
  * windows of stride 1 it takes about a third of the time and has about six times the rounding error of the direct way: some 1e-6
  * of the result's norm. In one dimension only, for windows of 6 to 8 rows at stride 2 and few channels and for 1-D windows of 3
- * or 4, it takes about two thirds and has half that error. Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015).
+ * or 4, it takes about two thirds and has half that error. An infinity in the input makes NaN of all outputs of the tiles (4 × 4
+ * or 4) that read it. Lavin and Gray, "Fast algorithms for convolutional neural networks" (2015).
  */
 export function setWinograd(value: boolean): void {
   winograd = checkBoolean('setWinograd', 'value', value);

@@ -56,8 +56,8 @@ MYELIN_INLINE void accumulate(int64_t depth, const T* a, int64_t ars, int64_t ac
   }
   int64_t k = 0, at = 0;
   if constexpr (R == kRows && V == kVectors && Packed && !Copy) {
-    // Panels of constant width, with fewer instructions. They count: while a neighbour computes on the other half of a core, instructions
-    // issue at half their rate, and products with their loads alone need 20 in 6 cycles. Fetching A ahead took one more.
+    // Panels of constant width, with fewer instructions. They count where another thread computes on the other half of a core:
+    // products with their loads alone need 20 of them in 6 cycles. Fetching A ahead took one more.
 #pragma GCC unroll 4
     for (; bs == kColumns<T> && k < depth; k++, a += kRows, b += kColumns<T>) {
       Vec<T> bv[V];
